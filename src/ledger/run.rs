@@ -12,6 +12,7 @@ use super::model_name::normalize;
 use super::money::Money;
 use super::parts::RowFact;
 use super::place::RowPlace;
+use super::tokens::Tokens;
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::record::ModelCost;
 use crate::transcript::stream::{Began, RunId, StreamResult};
@@ -92,6 +93,9 @@ pub struct RunSession {
     pub spent: BTreeMap<Arc<str>, Spent>,
     /// What the client counted in the session so far, as the last result tells. It is all that older clients tell.
     pub so_far: BTreeMap<Arc<str>, Spent>,
+    /// What responses behind the last result used, by canonical model, as of the last time that the run was settled: no account
+    /// of the client has them, and none will if the process was killed.
+    pub open: BTreeMap<Arc<str>, Tokens>,
     /// How often the model was asked: sum over all results.
     pub asked: u64,
     /// Milliseconds that all turns together took.
@@ -322,6 +326,7 @@ impl Run {
                 last,
                 spent,
                 so_far,
+                open: BTreeMap::new(),
                 asked,
                 worked_ms,
                 delays: Vec::new(),
@@ -390,6 +395,7 @@ impl RunSession {
         if self.results.contains(&hash) {
             return;
         }
+        self.open.clear();
         if !is_copy {
             if self.results.len() < RESULTS_MAX {
                 self.results.push(hash);

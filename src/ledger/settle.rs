@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::known::Known;
 use super::place::{Rank, RowPlace};
 use super::prices::Prices;
-use super::run::{Provisional, Spent, StreamPrompt};
+use super::run::{Provisional, RunSession, Spent, StreamPrompt};
 use super::session::Session;
 use super::tally::Tally;
 use super::tokens::Tokens;
@@ -40,6 +40,7 @@ pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>
         }
     }
     for session in &run.sessions {
+        note_open(known, id, session, &left);
         settle_rest(known, &session.id, &left, prices);
     }
     let is_over = run.end().is_some();
@@ -49,6 +50,22 @@ pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>
     if left != run.provisional || run.settled != is_over {
         let run = known.run_mut(id);
         (run.provisional, run.settled) = (left, is_over);
+    }
+}
+
+/// Notes what the turns of a run used that its last result in a session does not account for.
+fn note_open(known: &mut Known, run: RunId, session: &RunSession, turns: &[UnitId]) {
+    let mut open: BTreeMap<Arc<str>, Tokens> = BTreeMap::new();
+    let units = turns.iter().filter_map(|turn| known.unit(*turn)).filter(|unit| *unit.session() == session.id);
+    for unit in units.filter(|unit| session.last.as_ref().is_none_or(|last| unit.first > last.at)) {
+        for (model, sums) in unit.tally().models {
+            *open.entry(model).or_default() += sums.tokens;
+        }
+    }
+    if open != session.open
+        && let Some(session) = known.run_mut(run).session_mut(&session.id, session.first)
+    {
+        session.open = open;
     }
 }
 
@@ -263,6 +280,12 @@ fn missing(known: &Known, session: &Session) -> BTreeMap<Arc<str>, Tokens> {
         *spent.entry(model).or_default() += told;
     }
     let mut counted = counted(known, session);
+    for run in session.runs.iter().filter_map(|run| known.run(*run)?.session(&session.id)) {
+        for (model, open) in &run.open {
+            let sum = counted.entry(Arc::clone(model)).or_default();
+            *sum = sum.minus(*open);
+        }
+    }
     for (model, spent) in &mut spent {
         *spent = spent.minus(counted.remove(model).unwrap_or_default());
     }

@@ -115,6 +115,31 @@ fn clients_that_count_a_session_from_its_beginning_count_each_run_once() {
     assert_eq!(lived.session()["tokens"]["output"], json!(150));
 }
 
+#[test]
+fn a_turn_that_was_killed_is_beside_what_the_client_counted_before() {
+    let mut lived = Lived::new(true);
+    // The first turn used more than its rows tell: a sub-agent of which the stream has none.
+    let model = json!({"claude-sonnet-4-5": {"inputTokens": 50, "outputTokens": 500, "costUSD": 0.02}});
+    let told = json!({"result_index": 0, "modelUsage": model, "model_usage_since_last_result": model});
+    let lines = [lived.init(), lived.answer(5).1, lived.result(&told)];
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    assert_eq!(lived.session()["tokens"]["output"], json!(500));
+    let lines = [lived.init(), lived.answer(70).1, lived.end()];
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    assert_eq!((&lived.session()["tokens"]["output"], &lived.session()["tokens"]["input"]), (&json!(570), &json!(53)));
+    // It stays so, whatever else is told of the session.
+    lived.world.die();
+    lived.stream(
+        2,
+        &[json!({"type": "system", "subtype": "init", "session_id": SESSION, "cwd": "/home/dev/app",
+        "uuid": "99999999-0000-4000-8000-000000000001"})],
+    );
+    lived.pass(60_000);
+    assert_eq!(lived.session()["tokens"]["output"], json!(570));
+}
+
 /// A saved stream may be passed on again, by itself or to see what is told of it: that is another run, of nothing new.
 #[test]
 fn a_stream_that_is_passed_on_again_costs_nothing_more() {
