@@ -181,6 +181,40 @@ fn a_stream_that_is_passed_on_again_costs_nothing_more() {
     }
 }
 
+/// `/clear` begins another session on the same output, whose figures begin at 0.
+#[test]
+fn two_sessions_on_one_output_are_two_with_their_own_turns() {
+    const NEXT: &str = "6fb3d16f-f9e3-4142-a37d-c727bd6ab70f";
+    let mut lived = Lived::new(true);
+    let told = |output: u64, usd: f64| {
+        let model = json!({"claude-sonnet-4-5": {"inputTokens": 3, "outputTokens": output, "costUSD": usd}});
+        json!({"result_index": 0, "total_cost_usd": usd, "modelUsage": model, "model_usage_since_last_result": model})
+    };
+    let of_next = |mut line: serde_json::Value| {
+        line["session_id"] = NEXT.into();
+        line
+    };
+    let first = [lived.init(), lived.answer(7).1, lived.result(&told(7, 0.01))];
+    let reset = json!({"type": "conversation_reset", "trigger": "clear", "new_conversation_id": lived.uuid()});
+    // A hook may tell something before the session begins.
+    let hook = json!({"type": "system", "subtype": "hook_started", "uuid": lived.uuid(), "session_id": NEXT});
+    let (init, answer, result) = (lived.init(), lived.answer(9).1, lived.result(&told(9, 0.02)));
+    let second = [hook, of_next(init), of_next(answer), of_next(result), lived.end()];
+    lived.stream(1, &[&first[..], &[reset], &second[..]].concat());
+    let snapshot = lived.pass(60_000);
+    assert_eq!(counted(&snapshot), [("demo success".to_owned(), 1)]);
+    let summary = serde_json::to_value(lived.world.summary()).unwrap();
+    let sessions = summary["session_list"].as_array().unwrap().iter();
+    let told: Vec<_> = sessions
+        .map(|session| (session["id"].clone(), session["turns"].clone(), session["tokens"]["output"].clone()))
+        .collect();
+    assert!(told.contains(&(json!(SESSION), json!(1), json!(7))), "{told:?}");
+    assert!(told.contains(&(json!(NEXT), json!(1), json!(9))), "{told:?}");
+    let run = &lived.runs()[0];
+    let costs: Vec<_> = run.sessions.iter().map(|session| session.cost()).collect();
+    assert_eq!(costs, ["0.01", "0.02"].map(|usd| Money::parse_usd(usd).unwrap()));
+}
+
 #[test]
 fn numbers_that_nobody_can_mean_end_nothing() {
     let mut lived = Lived::new(true);
