@@ -3,6 +3,7 @@
 use serde_json::json;
 use tailspan::ledger::money::Money;
 
+use crate::simulation::sum;
 use crate::support::lived::{Lived, SESSION, counted};
 
 /// A turn in the session file that is over before any run.
@@ -47,14 +48,7 @@ fn a_file_that_is_found_by_the_next_look_makes_no_second_turn() {
     while engine.tick(now).unwrap() {}
     lived.file(&[prompt, row]);
     let snapshot = lived.pass(60_000);
-    let turns = snapshot.of(&tailspan::views::metrics::catalog::TURNS);
-    let turns: i128 = turns
-        .map(|(_, sample)| match sample {
-            tailspan::views::metrics::totals::Sample::Number(number) => *number,
-            tailspan::views::metrics::totals::Sample::Histogram(_) => 0,
-        })
-        .sum();
-    assert_eq!(turns, 1);
+    assert_eq!(sum(&snapshot, "turns_total"), 1);
 }
 
 #[test]
@@ -163,12 +157,9 @@ fn a_stream_that_is_passed_on_again_costs_nothing_more() {
             lived.stream(run, &lines);
             let snapshot = lived.pass(60_000);
             assert_eq!(lived.session(), before);
-            let cost = snapshot.of(&tailspan::views::metrics::catalog::WORKFLOW_COST).map(|(_, sample)| match sample {
-                tailspan::views::metrics::totals::Sample::Number(number) => *number,
-                tailspan::views::metrics::totals::Sample::Histogram(_) => 0,
-            });
             let ours = Money::parse_usd(before["cost_usd"].as_str().unwrap()).unwrap();
-            assert_eq!(cost.sum::<i128>(), ours.picousd(), "the first run has all of it");
+            let cost = sum(&snapshot, "workflow_cost_usd_total");
+            assert_eq!(cost, ours.picousd(), "the first run has all of it");
         }
         let runs = lived.runs();
         assert_eq!((runs.len(), &runs[0].sessions), (3, &first.sessions));

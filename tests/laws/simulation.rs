@@ -211,7 +211,7 @@ fn lose(source: &mut Source, root: &Path, shadow: &mut Shadow, how: Loss) {
     }
 }
 
-fn sum(snapshot: &Snapshot, metric: &str) -> i128 {
+pub(crate) fn sum(snapshot: &Snapshot, metric: &str) -> i128 {
     let numbers = snapshot.iter().filter(|(series, _)| series.metric == metric).map(|(_, sample)| match sample {
         Sample::Number(number) => *number,
         Sample::Histogram(histogram) => i128::from(histogram.count),
