@@ -23,6 +23,7 @@ SCENARIOS = [
     "a_plain", "b_tools", "e1_subagent", "e3_subagent_background", "e6_subagent_sync", "g_resume", "i2_sigint_stream",
     "j1_kill9_tool", "j2_kill9_stream", "k1_compact_manual", "aa_partial_messages", "ao_no_persistence", "bc_slow_reader",
     "bd_sigterm", "bg_tui_clear_midrun",
+    "nested_agents", "nested_agents_background", "clear_on_stdin",
 ]
 KINDS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 HERE = pathlib.Path(__file__).resolve().parent
@@ -122,8 +123,9 @@ def run(arguments, name):
     wrapper.write_text(f"#!/bin/bash\n{exports}exec {sys.executable} {HERE.parent / 'tests/support/through_stream.py'} \"$@\"\n")
     wrapper.chmod(0o755)
     driver = subprocess.Popen(
-        [sys.executable, "scenario.py", "run", name, "--config-dir", str(folder / "config"), "--bin", str(wrapper)],
-        cwd=arguments.rig, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        [sys.executable, str(HERE / "live_scenarios.py"), arguments.rig, "run", name,
+         "--config-dir", str(folder / "config"), "--bin", str(wrapper)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if arguments.mode == "dies":
         time.sleep(2)
         sidecar.kill()
@@ -154,9 +156,9 @@ def run(arguments, name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tailspan")
-    parser.add_argument("rig")
-    parser.add_argument("client")
+    parser.add_argument("tailspan", type=os.path.abspath)
+    parser.add_argument("rig", type=os.path.abspath)
+    parser.add_argument("client", type=os.path.abspath)
     parser.add_argument("scenarios", nargs="*", default=SCENARIOS)
     parser.add_argument("--mode", choices=("with", "without", "dies"), default="with")
     arguments = parser.parse_args()
