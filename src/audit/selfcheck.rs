@@ -304,7 +304,7 @@ impl SelfCheck {
                     .as_ref()
                     .map_err(|missing| *missing)
                     .and_then(|file| reread::read(file, place.place, &expected).map(drop));
-                if !matches!(read, Ok(()) | Err(Missing::TooLarge)) {
+                if !matches!(read, Ok(()) | Err(Missing::TooLarge | Missing::Untold)) {
                     return Ok(false);
                 }
             }
@@ -394,9 +394,7 @@ fn links(session: &Session) -> impl Iterator<Item = SessionId> + '_ {
 /// The places of a unit's rows, and what must stand at each.
 fn places_of(unit: &Unit) -> Vec<(RowPlace, Expected)> {
     let mut places = Vec::new();
-    if let (Some(prompt), crate::ledger::unit::UnitKey::Turn(row)) = (&unit.prompt, &unit.key) {
-        places.push((prompt.place, Expected::Prompt(*row)));
-    }
+    places.extend(unit.prompt_row());
     for message in &unit.parts.messages {
         places.extend(message.rows.iter().map(|place| (*place, Expected::Message(message.told_id().into()))));
     }

@@ -17,6 +17,7 @@ pub use super::place::{Rank, RowPlace, Surroundings};
 pub use super::run::{OfRun, Provisional};
 use super::runs::Runs;
 use super::tally::{SourceEvents, Tally};
+use crate::transcript::expected::Expected;
 use crate::transcript::extracts::Extracts;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record::{Ending, Origin};
@@ -214,6 +215,15 @@ impl Sections {
 }
 
 impl Unit {
+    /// Where the prompt of a turn stands, and what the row there must be. `None` if this is no turn.
+    #[must_use]
+    pub fn prompt_row(&self) -> Option<(RowPlace, Expected)> {
+        let (UnitKey::Turn(row), Some(prompt)) = (&self.key, &self.prompt) else { return None };
+        // The turn of a stream has the id of its first answer, and its prompt is repeated by some streams only.
+        let expected = if self.provisional.is_some() { Expected::StreamPrompt } else { Expected::Prompt(*row) };
+        Some((prompt.place, expected))
+    }
+
     /// A unit without parts, with a claim on it.
     #[must_use]
     pub fn new(key: UnitKey, claim: Claim, context: Surroundings) -> Self {

@@ -7,6 +7,8 @@ use super::ids::RowId;
 pub enum Expected {
     /// A user row with this `uuid`.
     Prompt(RowId),
+    /// A user row, if the stream repeats the prompt of a turn that no session file tells of.
+    StreamPrompt,
     /// An assistant row of this message.
     Message(Box<str>),
     /// An assistant row with this call.
@@ -24,6 +26,8 @@ pub enum Missing {
     Gone,
     /// Something else stands at the place.
     Rewritten,
+    /// Only a stream tells of the turn, and that does not repeat its prompt.
+    Untold,
     /// The operating system refused to open or read the file.
     Unreadable,
     /// The line is longer than the 8 MiB that are read for one text, or its JSON is nested more than 128 levels deep.
@@ -39,6 +43,7 @@ impl Missing {
         match self {
             Self::Gone => "file is gone",
             Self::Rewritten => "file was rewritten",
+            Self::Untold => "not told by the stream",
             Self::Unreadable => "file cannot be read",
             Self::TooLarge => "too large",
             Self::TooMuch => "answer is full",

@@ -11,6 +11,7 @@ use tailspan::views::traces::span::{Attribute, Span, Value};
 
 use crate::support::daemon::Daemon;
 use crate::support::spans::{named, text, waiting};
+use crate::support::stream_files::{put_run, run_id, streams_of};
 use crate::support::world::{Dice, EVERYTHING, World, append, copy_folder, files_below, recordings};
 
 const SESSION: &str = "0f000000-0000-4000-8000-000000000001";
@@ -151,6 +152,25 @@ fn content_says_prompt_answer_arguments_and_result() {
     assert_eq!(json(reads[1], name::TOOL_RESULT)[1]["type"], "image");
     let long = text(named(&spans, "execute_tool mcp__zoo__find")[0], name::TOOL_RESULT).unwrap();
     assert!(long.len() <= VALUE_BYTES_MAX && long.ends_with("x[TRUNCATED 2968]"), "{long}");
+}
+
+#[test]
+fn prompts_of_turns_without_a_file_are_what_the_stream_repeats() {
+    for (recording, repeated) in [("2.1.332/af_queued_prompts", Some("First prompt.")), ("2.1.330/b_tools", None)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::shaped(folder.path(), EVERYTHING, rules(ContentLevel::Content));
+        let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings").join(recording);
+        put_run(&world, &streams_of(&recording)[0], &run_id(1), &json!({}));
+        world.read(&mut Dice::new(1), usize::MAX);
+        // The turn of a stream waits for its file, and leaves once it is settled.
+        (0..2).for_each(|_| drop(world.settle()));
+        let spans = spans_of(&mut world);
+        let root = spans.iter().find(|span| span.parent.is_none() && span.name.starts_with("invoke_agent")).unwrap();
+        let asked = text(root, name::INPUT_MESSAGES);
+        assert_eq!(asked.map(|asked| asked.contains(repeated.unwrap())), repeated.map(|_| true), "{root:?}");
+        let missing = repeated.is_none().then_some("not told by the stream");
+        assert_eq!(text(root, name::CONTENT_UNAVAILABLE), missing, "{root:?}");
+    }
 }
 
 #[test]

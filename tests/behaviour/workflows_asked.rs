@@ -169,20 +169,30 @@ fn listed_workflows_are_there_at_0_from_the_start() {
     assert_eq!(Totals::new(LabelRules::default()).snapshot().of(&catalog::WORKFLOW_COST).count(), 0);
 }
 
-#[test]
-fn a_prompt_that_no_stream_repeats_is_not_said_to_be_rewritten() {
+/// Texts of the prompts of a stream without a session file, or why each is not shown.
+fn prompts(name: &str) -> Vec<String> {
     let (asked, _world, _folder) = filled(|world| {
-        put_run(world, &streams_of(&recording("2.1.330/b_tools"))[0], &run_id(1), &json!({}));
+        put_run(world, &streams_of(&recording(name))[0], &run_id(1), &json!({}));
         fs::create_dir_all(&world.root).unwrap();
     });
     let sessions = asked.sessions("");
     let id = sessions["sessions"][0]["id"].as_str().unwrap();
     let replay = asked.answer(&format!("/sessions/{id}/replay"));
     let events = replay["events"].as_array().unwrap();
-    let reasons: Vec<(&str, &str)> = events
-        .iter()
-        .filter_map(|event| Some((event["kind"].as_str().unwrap(), event["content_unavailable"].as_str()?)))
-        .collect();
-    assert_eq!(reasons, [("prompt", "not told by the stream")]);
-    assert!(events.iter().any(|event| event["kind"] == "message" && event["content"].is_array()));
+    let is_prompt = |event: &&Value| event["kind"] == "prompt";
+    assert!(events.iter().filter(|event| !is_prompt(event)).all(|event| event["content_unavailable"].is_null()));
+    let told = |event: &Value| {
+        event["content"][0]["text"].as_str().or(event["content_unavailable"].as_str()).map(str::to_owned)
+    };
+    events.iter().filter(is_prompt).map(|event| told(event).unwrap()).collect()
+}
+
+#[test]
+fn a_prompt_that_no_stream_repeats_is_not_said_to_be_rewritten() {
+    assert_eq!(prompts("2.1.330/b_tools"), ["not told by the stream"]);
+}
+
+#[test]
+fn a_prompt_that_the_stream_repeats_is_shown_without_a_file() {
+    assert_eq!(prompts("2.1.332/af_queued_prompts"), ["First prompt."]);
 }

@@ -21,8 +21,7 @@ use serde_json::Value;
 use crate::archive::{Archive, OpenFiles};
 use crate::store::{StoreError, StoreReader};
 use crate::tail::reread::{LINE_BYTES_MAX, Latest, Missing};
-use crate::transcript::chunk::{FileNumber, FileRole};
-use crate::transcript::expected::Expected;
+use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::event::TextSource;
 use crate::views::text::pieces::{PIECE_BYTES_MAX, TextPiece, pieces};
 
@@ -46,8 +45,6 @@ pub(in crate::http) struct EventContent {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) enum Hidden {
     Row(Missing),
-    /// Only a stream told of it, and that does not repeat prompts.
-    Untold,
     PageFull,
 }
 
@@ -56,7 +53,6 @@ impl Hidden {
     pub(in crate::http) const fn reason(self) -> &'static str {
         match self {
             Self::Row(missing) => missing.reason(),
-            Self::Untold => "not told by the stream",
             Self::PageFull => "page is full",
         }
     }
@@ -134,18 +130,10 @@ impl<'a> ContentPage<'a> {
             let path = self.path(place.file)?;
             match self.files.read(&mut self.latest, (place.file, place.place), &source.expected, || path) {
                 Ok(row) => rows.push(row),
-                Err(missing) => return Ok(Err(self.hidden(missing, place.file, &source.expected)?)),
+                Err(missing) => return Ok(Err(Hidden::Row(missing))),
             }
         }
         Ok(Ok(rows))
-    }
-
-    /// Why a text cannot be shown that was missing in a file. The place of a prompt that a stream does not repeat is the line
-    /// with which its turn began.
-    fn hidden(&self, missing: Missing, file: FileNumber, expected: &Expected) -> Result<Hidden, StoreError> {
-        let may_be_untold = matches!((missing, expected), (Missing::Rewritten, Expected::Prompt(_)));
-        let is_stream = may_be_untold && self.reader.file(file)?.is_some_and(|file| file.role == FileRole::Stream);
-        Ok(if is_stream { Hidden::Untold } else { Hidden::Row(missing) })
     }
 
     /// The path of a file that is not open yet.

@@ -40,8 +40,8 @@ const KEPT_FREE: usize = 16;
 /// answered with status 503. Bodies that arrive for hours have connections as well, besides these.
 const STORE_REQUESTS_MAX: usize = CONNECTIONS_MAX - INTAKES_MAX - KEPT_FREE;
 /// Most clients at once that stay, each on a connection of its own besides [`CONNECTIONS_MAX`]. Further ones are answered
-/// with status 503.
-const FEEDS_MAX: usize = 1000;
+/// with status 503. Room for 1,000, and for some that have gone without a word: those are noticed with the next heartbeat.
+const FEEDS_MAX: usize = 1024;
 /// Longest time to finish requests at shutdown. Requests that are not finished then are dropped.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -338,8 +338,8 @@ impl<'a> Moment<'a> {
             What::Prompt(prompt, uuid) => {
                 let (origin, chars) = (prompt.origin.name(), prompt.chars);
                 let detail = Detail::Prompt { uuid: uuid.to_string(), origin, chars };
-                let source = TextSource { rows: vec![prompt.place], expected: Expected::Prompt(uuid) };
-                (detail, None, None, Some(source))
+                let source = unit.prompt_row().map(|(place, expected)| TextSource { rows: vec![place], expected });
+                (detail, None, None, source)
             }
             What::AgentStart(agent) => {
                 let (agent_type, tool_call_id) = (agent.agent_type.clone(), agent.call.clone());

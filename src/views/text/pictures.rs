@@ -34,7 +34,7 @@ fn blocks<'r>(content: &'r Value, expected: &Expected) -> Vec<Option<&'r Value>>
     let whole = |content: &Value| if content.is_null() { Vec::new() } else { vec![None] };
     let Value::Array(blocks) = content else { return whole(content) };
     match expected {
-        Expected::Prompt(_) | Expected::Note(_) => blocks.iter().map(Some).collect(),
+        Expected::Prompt(_) | Expected::StreamPrompt | Expected::Note(_) => blocks.iter().map(Some).collect(),
         Expected::Message(_) => blocks.iter().filter(|block| kind_of(block) != "tool_use").map(Some).collect(),
         Expected::Call(_) => Vec::new(),
         Expected::Result(id) => {

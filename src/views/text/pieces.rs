@@ -151,7 +151,9 @@ pub fn whole_pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<TextPiece> 
 fn pieces_of(content: &Value, expected: &Expected, max: usize) -> Vec<TextPiece> {
     let Value::Array(blocks) = content else { return whole(content, "text", max) };
     match expected {
-        Expected::Prompt(_) | Expected::Note(_) => blocks.iter().map(|block| piece(block, "text", max)).collect(),
+        Expected::Prompt(_) | Expected::StreamPrompt | Expected::Note(_) => {
+            blocks.iter().map(|block| piece(block, "text", max)).collect()
+        }
         // Tool calls in a response are events of their own.
         Expected::Message(_) => {
             blocks.iter().filter(|block| kind_of(block) != "tool_use").map(|block| piece(block, "text", max)).collect()

@@ -266,5 +266,5 @@ pub const TOOL_URL: &str = "claude_code.tool.url";
 /// OURS, level `details`: what was searched for on the web, or among tools.
 pub const TOOL_QUERY: &str = "claude_code.tool.query";
 /// OURS: why a text is missing that `traces.content` allows: `file is gone`, `file was rewritten`, `file cannot be
-/// read`, `too large`.
+/// read`, `not told by the stream`, `too large`.
 pub const CONTENT_UNAVAILABLE: &str = "claude_code.content.unavailable";

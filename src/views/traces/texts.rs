@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use crate::ledger::unit::{Message, Tool, Unit, UnitKey};
+use crate::ledger::unit::{Agent, Message, Tool, Unit, UnitKey};
 use crate::transcript::expected::{Expected, Missing};
 use crate::views::traces::attributes as name;
 use crate::views::traces::content::ReadRow;
@@ -126,13 +126,10 @@ impl<'a> SpanTexts<'a> {
 
     /// Attributes of the prompt of a turn or sub-agent, and of its last answer.
     fn agent(&mut self, unit: &Unit) -> Vec<Found> {
-        let asked = match (&unit.key, &unit.prompt, &unit.agent) {
-            (UnitKey::Turn(row), Some(prompt), _) => Some((prompt.place, *row)),
-            (_, _, Some(agent)) => agent.prompt.zip(agent.first_row.map(|(_, row)| row)),
-            _ => None,
-        };
-        let prompt = asked.map(|(place, row)| {
-            let row = (self.read)(place, &Expected::Prompt(row))?;
+        let of_agent = |agent: &Agent| agent.prompt.zip(agent.first_row.map(|(_, row)| Expected::Prompt(row)));
+        let asked = unit.prompt_row().or_else(|| of_agent(unit.agent.as_ref()?));
+        let prompt = asked.map(|(place, expected)| {
+            let row = (self.read)(place, &expected)?;
             Ok(content_of(&row).map(|prompt| content::prompt(self.level, prompt)).unwrap_or_default())
         });
         let spoken = unit.parts.messages.iter().filter(|message| message.says.text);

@@ -65,7 +65,7 @@ fn add<'r>(texts: &mut Vec<(TextKind, Pieces<'r>)>, content: &'r Value, expected
     };
     let own = |key: &str, id: &str| blocks.iter().find(|block| block.get(key).and_then(Value::as_str) == Some(id));
     match expected {
-        Expected::Prompt(_) | Expected::Note(_) | Expected::Message(_) => {
+        Expected::Prompt(_) | Expected::StreamPrompt | Expected::Note(_) | Expected::Message(_) => {
             blocks.iter().for_each(|block| add_block(texts, block, plain));
         }
         Expected::Call(id) => {
