@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::archive::list::size;
 use super::ask::answer::{list, text};
 use super::ask::args::SourceArgs;
 use super::ask::question::Question;
@@ -19,6 +18,7 @@ use crate::sidecar::local::Rules;
 use crate::sidecar::log;
 use crate::sidecar::settings;
 use crate::text::percent_encoded;
+use crate::views::analytics::figures::size;
 use crate::views::transcripts::form::FormKind;
 use crate::views::transcripts::level::Level;
 

@@ -66,6 +66,40 @@ fn each_event_is_a_line() {
     assert_eq!(watched(&side, &["--event", "tool_result", "--session", "00000001"], &[]).lines().count(), 2);
 }
 
+/// The lines of events that a sidecar sends, without their times.
+fn lines_of(body: &str) -> Vec<String> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let (address, _requests) = pretender(Some((head + body).leak()));
+    let arguments = ["watch", "--listen", &address.to_string(), "--no-follow", "--tz", "UTC"];
+    let printed = tailspan(&arguments, &[], "");
+    assert_eq!(printed.code, Some(0), "{}", printed.said);
+    printed.text.lines().map(|line| line.split_once("  ").unwrap().1.to_owned()).collect()
+}
+
+#[test]
+fn counts_tokens_and_bytes_read_as_in_every_other_command() {
+    const BODY: &str = concat!(
+        "data: {\"kind\":\"turn\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"turn\":3,\"outcome\":\"stop\",\"messages\":1,\"tool_calls\":1}\n\n",
+        "data: {\"kind\":\"turn\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"turn\":4,\"outcome\":\"stop\",\"messages\":1200,\"tool_calls\":0}\n\n",
+        "data: {\"kind\":\"message\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"tokens\":{\"input\":900,\"cache_read\":12000,\"output\":999}}\n\n",
+        "data: {\"kind\":\"tool_result\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"tool\":\"Read\",\"outcome\":\"ok\",\"bytes\":3550}\n\n",
+        "data: {\"kind\":\"tool_result\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"tool\":\"Read\",\"outcome\":\"ok\",\"bytes\":999}\n\n",
+    );
+    assert_eq!(
+        lines_of(BODY),
+        [
+            "1  turn 3 ended  stop  1 answer, 1 call",
+            "1  turn 4 ended  stop  1,200 answers, 0 calls",
+            "1  answer  13k in, 999 out",
+            "1  Read  ok  3.6 kB",
+            "1  Read  ok  999 B",
+        ]
+    );
+}
+
 #[test]
 fn runs_waits_and_runaways_say_what_began_or_ended_and_why() {
     const BODY: &str = concat!(
@@ -76,17 +110,8 @@ fn runs_waits_and_runaways_say_what_began_or_ended_and_why() {
         "data: {\"kind\":\"runaway\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"state\":\"ended\",\"reason\":\"calls\"}\n\n",
         "data: {\"kind\":\"run\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"workflow\":\"nightly\",\"state\":\"ended\",\"outcome\":\"error_max_turns\",\"exit_reason\":\"max_turns\"}\n\n",
     );
-    let length = BODY.len();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
-    let (address, _requests) = pretender(Some((head + BODY).leak()));
-    let arguments = ["watch", "--listen", &address.to_string(), "--no-follow", "--tz", "UTC"];
-    let printed = tailspan(&arguments, &[], "");
-    assert_eq!(printed.code, Some(0), "{}", printed.said);
-    let lines: Vec<&str> = printed.text.lines().map(|line| line.split_once("  ").unwrap().1).collect();
     assert_eq!(
-        lines,
+        lines_of(BODY),
         [
             "1  run begins  night ly",
             "1  waits  permission",

@@ -11,7 +11,7 @@ use crate::cli::scan::print;
 use crate::cli::table::TextTable;
 use crate::text::display;
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::figures::grouped;
+use crate::views::analytics::figures::{grouped, size};
 
 /// Characters of a date and a time to the minute, of an RFC 3339 text.
 const MINUTE: usize = 16;
@@ -117,18 +117,6 @@ fn json(copy: &Copy) -> String {
         Ok(line) => line,
         Err(_) => unreachable!("texts and numbers are all that there is to write"),
     }
-}
-
-/// Some bytes, as people write them.
-pub(in crate::cli) fn size(bytes: u64) -> String {
-    let (mut unit, mut name) = (1_000, "kB");
-    for larger in ["MB", "GB", "TB"] {
-        if bytes >= unit * 1_000 {
-            (unit, name) = (unit * 1_000, larger);
-        }
-    }
-    let tenths = (bytes.saturating_mul(10)).div_ceil(unit);
-    format!("{}.{} {name}", tenths / 10, tenths % 10)
 }
 
 /// The end of a name that is too long for a column.

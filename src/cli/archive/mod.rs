@@ -2,7 +2,7 @@
 
 mod each;
 pub mod error;
-pub(in crate::cli) mod list;
+mod list;
 
 use std::path::PathBuf;
 

@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthChar;
 use crate::cli::ask::answer::{count, money, number, text};
 use crate::transcript::shown::is_visible;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::figures::{counted, short, size};
 use crate::views::analytics::period::Zone;
 
 /// Columns of a line if standard output is no terminal.
@@ -135,7 +136,7 @@ fn result(data: &Value, parts: &mut Parts) {
     parts.add(text(data, "/tool").unwrap_or("tool"), Tone::Bold);
     ending(data, parts);
     parts.add(number(data, "/exit_code").map(|code| format!("exit {code}")).unwrap_or_default(), Tone::Bad);
-    parts.add(count(data, "/bytes").map(|bytes| format!("{bytes} B")).unwrap_or_default(), Tone::Dim);
+    parts.add(count(data, "/bytes").map(size).unwrap_or_default(), Tone::Dim);
     if text(data, "/outcome") != Some("ok") {
         parts.add(content(data), Tone::Plain);
     }
@@ -158,7 +159,7 @@ fn turn(data: &Value, parts: &mut Parts) {
     parts.add(format!("turn{turn} ended"), Tone::Bold);
     ending(data, parts);
     let [messages, calls] = ["/messages", "/tool_calls"].map(|place| count(data, place).unwrap_or_default());
-    parts.add(format!("{messages} answers, {calls} calls"), Tone::Dim);
+    parts.add(format!("{}, {}", counted(messages, "answer"), counted(calls, "call")), Tone::Dim);
     let whole = money(data, "/cost_usd").zip(money(data, "/subagents_cost_usd")).map(|(own, below)| own + below);
     parts.add(whole.map(|cost| dollars(&cost.to_string())).unwrap_or_default(), Tone::Plain);
 }
@@ -216,15 +217,6 @@ fn tokens(data: &Value) -> String {
     let of = |name: &str| count(data, &format!("/tokens/{name}")).unwrap_or_default();
     let read = of("input") + of("cache_read") + of("cache_write_5m") + of("cache_write_1h");
     format!("{} in, {} out", short(read), short(of("output")))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "it is shown with two digits")]
-fn short(count: u64) -> String {
-    match count {
-        0..1_000 => count.to_string(),
-        1_000..1_000_000 => format!("{:.1}k", count as f64 / 1e3),
-        _ => format!("{:.1}M", count as f64 / 1e6),
-    }
 }
 
 fn cost(data: &Value, place: &str) -> String {

@@ -1,4 +1,5 @@
-//! Figures as people read them: money at two decimals, tokens at two or three digits, durations at two units.
+//! Figures as people read them: money at two decimals, tokens at two or three digits, bytes in kB and MB, durations at two
+//! units.
 
 use crate::ledger::money::Money;
 
@@ -54,7 +55,7 @@ pub fn counted(count: u64, one: &str) -> String {
     format!("{} {one}{ending}", grouped(count))
 }
 
-/// Tokens or bytes in thousands, millions and so on: `999`, `1.2k`, `12M`.
+/// Tokens in thousands, millions and so on: `999`, `1.2k`, `12M`.
 #[must_use]
 pub fn short(count: u64) -> String {
     const UNITS: [(u128, &str); 4] = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
@@ -64,6 +65,22 @@ pub fn short(count: u64) -> String {
     let Some((unit, name)) = unit.filter(|_| count >= 1_000) else { return count.to_string() };
     let tenths = (count * 10 + unit / 2) / unit;
     if tenths < 100 { format!("{}.{}{name}", tenths / 10, tenths % 10) } else { format!("{}{name}", (tenths + 5) / 10) }
+}
+
+/// The size of something in bytes: `999 B`, `3.6 kB`, `12.0 MB`, rounded up.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    if bytes < 1_000 {
+        return format!("{bytes} B");
+    }
+    let (mut unit, mut name) = (1_000, "kB");
+    for larger in ["MB", "GB", "TB"] {
+        if bytes >= unit * 1_000 {
+            (unit, name) = (unit * 1_000, larger);
+        }
+    }
+    let tenths = (bytes.saturating_mul(10)).div_ceil(unit);
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
 }
 
 /// Seconds in at most two units: `350ms`, `3.2s`, `38s`, `3m 20s`, `2h 5m`, `3d 4h`. What is no duration (negative, not
