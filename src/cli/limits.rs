@@ -11,6 +11,9 @@ use crate::views::analytics::period::Zone;
 /// Beyond so many milliseconds ahead a time is told with its day.
 const DAY_MS: u64 = 20 * 3_600_000;
 
+/// From what part of a window on it is full. More may be used: then nothing is left to forecast all the same.
+const FULL: f64 = 1.0;
+
 /// A look as the API would tell it without a forecast.
 pub(in crate::cli) fn window(look: &LimitSample) -> Value {
     json!({"window": &*look.window, "used_ratio": look.used(), "resets_at": look.resets_at.map(Timestamp::to_rfc3339)})
@@ -31,12 +34,14 @@ pub(in crate::cli) fn nearest(windows: &[Value]) -> Option<&Value> {
     })
 }
 
-/// `5h 62% full at 16:40`, or without a forecast `5h 62% until 18:00`; `None` if nobody knows what is used.
+/// `5h 62% full at 16:40`, or without a forecast `5h 62% until 18:00`; `5h 100% full until 18:00` if it is full, and `None`
+/// if nobody knows what is used.
 pub(in crate::cli) fn brief(window: &Value, now: Timestamp, zone: Zone) -> Option<String> {
     let (name, used) = (name(window)?, number(window, "/used_ratio")?);
     let clock = |place| time(window, place).and_then(|time| clock(time, now, zone));
     let ahead = match (clock("/forecast/full_at"), clock("/resets_at")) {
-        (_, Some(reset)) if used >= 1.0 => format!(" until {reset}"),
+        (_, Some(reset)) if used >= FULL => format!(" full until {reset}"),
+        (_, None) if used >= FULL => " full".to_owned(),
         (Some(full), _) => format!(" full at {full}"),
         (None, Some(reset)) => format!(" until {reset}"),
         (None, None) => String::new(),
@@ -51,11 +56,13 @@ pub(in crate::cli) fn sentence(window: &Value, now: Timestamp, zone: Zone) -> Op
         return Some("has begun anew; nobody has told yet what is used".to_owned());
     };
     let mut sentence = format!("{} used", percent(used));
-    if let Some(reset) = clock("/resets_at") {
-        sentence.push_str(&format!(", begins anew at {reset}"));
+    let reset = clock("/resets_at");
+    if used >= FULL {
+        let until = reset.map(|reset| format!(" until it begins anew at {reset}"));
+        return Some(format!("{sentence}, full{}", until.unwrap_or_default()));
     }
-    if used >= 1.0 {
-        return Some(sentence);
+    if let Some(reset) = reset {
+        sentence.push_str(&format!(", begins anew at {reset}"));
     }
     let Some(forecast) = window.pointer("/forecast").filter(|forecast| forecast.is_object()) else {
         let reason = text(window, "/forecast_reason").map(|reason| format!("; no forecast: {reason}"));

@@ -12,6 +12,9 @@ use crate::support::daemon::Daemon;
 use crate::support::http::{Reply, assert_problem, get, request};
 use crate::support::reports::tailspan;
 
+/// Where nobody answers.
+const NOBODY: &str = "127.0.0.1:9";
+
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 /// 2026-11-30T10:00:00Z, a Monday.
@@ -306,6 +309,23 @@ fn the_report_of_today_says_what_is_used_of_limits() {
     let clock = &Timestamp(reset * 1000).to_rfc3339()[11..16];
     let line = printed.text.lines().find(|line| line.contains("5h: ")).unwrap_or_else(|| panic!("{}", printed.text));
     assert!(line.contains(&format!("5h: 62% used, begins anew at {clock}; no forecast: ")), "{line}");
+}
+
+#[test]
+fn only_a_window_that_is_full_is_said_to_be() {
+    let side = Side::start();
+    let address = side.daemon.address.to_string();
+    for (percent, used, is_full) in [(99.99, ">99%", false), (100.0, "100%", true), (150.0, "150%", true)] {
+        let (client, reset) = told(9000, percent);
+        let clock = &Timestamp(reset * 1000).to_rfc3339()[11..16];
+        let line = tailspan(&["statusline", "--format", "{limit}", "--listen", NOBODY], &[], &client.to_string()).text;
+        let full = if is_full { " full" } else { "" };
+        assert_eq!(line.trim_end(), format!("5h {used}{full} until {clock}"));
+        assert_eq!(side.tell(&JSON, &client.to_string()).status, 200);
+        let report = tailspan(&["report", "today", "--listen", &address], &[], "").text;
+        let begins = if is_full { "full until it begins anew" } else { "begins anew" };
+        assert!(report.contains(&format!("5h: {used} used, {begins} at {clock}")), "{report}");
+    }
 }
 
 #[test]

@@ -103,10 +103,15 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A ratio as a percentage: `65%`; `<1%` for less than one, but not zero.
+/// A ratio as a percentage: `65%`; `<1%` for less than one, but not zero, and `>99%` for what is nearly all: only all of
+/// it is `100%`.
 #[must_use]
 pub fn percent(ratio: f64) -> String {
-    if ratio > 0.0 && ratio < 0.01 { "<1%".to_owned() } else { format!("{:.0}%", ratio * 100.0) }
+    match ratio {
+        _ if ratio > 0.0 && ratio < 0.01 => "<1%".to_owned(),
+        _ if ratio > 0.99 && ratio < 1.0 => ">99%".to_owned(),
+        _ => format!("{:.0}%", ratio * 100.0),
+    }
 }
 
 /// A part of a whole as a percentage; a dash if there is no whole.
