@@ -36,7 +36,8 @@ impl Side {
             copy_folder(&recording(name).join("projects"), &projects);
             for stream in streams_of(&recording(name)).iter().filter(|_| !workflow.is_empty()) {
                 number += 1;
-                let members = json!({"workflow": workflow, "labels": {"team": "search"}});
+                let labels = if workflow == "nightly" { json!({"team": "search", "env": "ci"}) } else { json!({}) };
+                let members = json!({"workflow": workflow, "labels": labels});
                 let file = state.join("streams").join(format!("{}.jsonl", run_id(number)));
                 append(&file, &stream_file(stream, &run_id(number), &members));
             }
@@ -77,8 +78,13 @@ fn workflows_and_runs_are_told_in_the_terminal() {
         assert!(list.text.contains(word), "{word}: {}", list.text);
     }
     assert!(!list.text.contains("killed"), "{}", list.text);
+    assert!(list.text.contains("OUTCOME") && !list.text.contains("ENDED"), "{}", list.text);
+    assert!(list.text.contains("LABELS") && list.text.contains("env=ci,team=search"), "{}", list.text);
     let killed = side.say(&format!("runs --since all --now {NOW} --outcome killed --width 140"));
     assert!(killed.text.contains("review") && !killed.text.contains("nightly"), "{}", killed.text);
+    assert!(!killed.text.contains("LABELS"), "no run of this list has any: {}", killed.text);
+    let first = side.say(&format!("runs --since all --now {NOW} --limit 1"));
+    assert!(first.text.contains("The first run: --limit shows more."), "{}", first.text);
     let of_all = side.say(&format!("workflows --since all --now {NOW} --outcome killed --width 140"));
     assert!(of_all.text.contains("review") && !of_all.text.contains("nightly"), "{}", of_all.text);
     let run = &side.ask("/api/v1/analytics/runs?outcome=error_max_turns")["runs"][0];

@@ -20,7 +20,7 @@ use crate::sidecar::local::Rules;
 use crate::sidecar::{clock, settings};
 use crate::text::percent_encoded;
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::figures::{duration, grouped, money, percent};
+use crate::views::analytics::figures::{counted, duration, grouped, money, percent};
 
 /// Least characters of an id that name a run, as the API has it.
 const ID_CHARS_MIN: usize = 4;
@@ -213,9 +213,10 @@ fn nothing(title: String) -> Document {
 }
 
 /// Says how many further rows there are.
-fn note(answer: &Value, shown: usize, what: &str) -> Option<String> {
+fn note(answer: &Value, shown: usize, one: &str) -> Option<String> {
     text(answer, "/next_cursor")?;
-    Some(format!("The first {shown} {what}: --limit shows more."))
+    let rows = if shown == 1 { one.to_owned() } else { counted(shown as u64, one) };
+    Some(format!("The first {rows}: --limit shows more."))
 }
 
 fn all_workflows(asked: &Asked<'_>, answer: &Value) -> Document {
@@ -251,9 +252,9 @@ fn all_workflows(asked: &Asked<'_>, answer: &Value) -> Document {
         Column::number("cost"),
         Column::number("median time").rank(5),
         Column::fixed("last").rank(3),
-        Column::fixed("ended").rank(2),
+        Column::fixed("outcome").rank(2),
     ];
-    let table = Table { columns, rows: rows.iter().map(made).collect(), note: note(answer, rows.len(), "workflows") };
+    let table = Table { columns, rows: rows.iter().map(made).collect(), note: note(answer, rows.len(), "workflow") };
     Document { title, parts: vec![Part::Table(table)] }
 }
 
@@ -263,8 +264,9 @@ fn runs(asked: &Asked<'_>, answer: &Value, what: &str) -> Document {
     if rows.is_empty() {
         return nothing(title);
     }
+    let has_labels = rows.iter().any(|run| labels(run, ",").is_some());
     let made = |run: &Value| {
-        Row::of(vec![
+        let mut cells = vec![
             asked.moment(run, "/started_at"),
             Cell::or_dash(some_text(run, "/workflow")),
             outcome(run, "/outcome"),
@@ -273,26 +275,29 @@ fn runs(asked: &Asked<'_>, answer: &Value, what: &str) -> Document {
             dollars(run, "/cost_usd"),
             dollars(run, "/unattributed_usd"),
             Cell::or_dash(text(run, "/run").map(|id| id.chars().take(ID_CHARS).collect())),
-        ])
+        ];
+        cells.extend(has_labels.then(|| Cell::or_dash(labels(run, ","))));
+        Row::of(cells)
     };
-    let columns = vec![
+    let mut columns = vec![
         Column::fixed("started"),
         Column::text("workflow").rank(4),
-        Column::fixed("ended"),
+        Column::fixed("outcome"),
         Column::number("took").rank(2),
         Column::number("turns").rank(3),
         Column::number("cost"),
         Column::number("rest").rank(5),
         Column::fixed("run").rank(1),
     ];
-    let table = Table { columns, rows: rows.iter().map(made).collect(), note: note(answer, rows.len(), "runs") };
+    columns.extend(has_labels.then(|| Column::text("labels").rank(3)));
+    let table = Table { columns, rows: rows.iter().map(made).collect(), note: note(answer, rows.len(), "run") };
     Document { title, parts: vec![Part::Table(table)] }
 }
 
 fn one_run(asked: &Asked<'_>, run: &Value) -> Document {
     let id = text(run, "/run").unwrap_or_default();
     let name = some_text(run, "/workflow").map_or_else(String::new, |name| format!(" of {name}"));
-    let mut facts = vec![Fact::new("ended", ended(run)).toned(match text(run, "/outcome") {
+    let mut facts = vec![Fact::new("outcome", ended(run)).toned(match text(run, "/outcome") {
         Some("success") => Tone::Good,
         Some("running" | "interrupted") | None => Tone::Warn,
         Some(_) => Tone::Bad,
@@ -302,10 +307,7 @@ fn one_run(asked: &Asked<'_>, run: &Value) -> Document {
     let lasted = number(run, "/duration_seconds").map_or_else(String::new, |took| format!(", took {}", duration(took)));
     facts.push(Fact::new("started", format!("{started}{lasted}")));
     facts.push(Fact::new("spent", cost(run)).toned(Tone::Strong));
-    if let Some(labels) = run.pointer("/labels").and_then(Value::as_object).filter(|labels| !labels.is_empty()) {
-        let pairs = labels.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
-        facts.push(Fact::new("labels", pairs.collect::<Vec<_>>().join(", ")));
-    }
+    facts.extend(labels(run, ", ").map(|labels| Fact::new("labels", labels)));
     let sessions = list(run, "/sessions").iter().filter_map(Value::as_str).map(short_id);
     facts.push(Fact::new("sessions", sessions.collect::<Vec<_>>().join(", ")));
     for reason in list(run, "/reasons").iter().flat_map(|session| list(session, "/reasons")) {
@@ -315,6 +317,13 @@ fn one_run(asked: &Asked<'_>, run: &Value) -> Document {
     parts.extend(turns(asked, run).map(Part::Table));
     parts.extend(tools(run).map(Part::Table));
     Document { title: format!("Run {id}{name}"), parts }
+}
+
+/// The labels of a run, one behind the other; `None` if it has none.
+fn labels(run: &Value, between: &str) -> Option<String> {
+    let labels = run.pointer("/labels").and_then(Value::as_object).filter(|labels| !labels.is_empty())?;
+    let pairs = labels.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
+    Some(pairs.collect::<Vec<_>>().join(between))
 }
 
 /// How a run ended, in words.
@@ -355,7 +364,7 @@ fn turns(asked: &Asked<'_>, run: &Value) -> Option<Table> {
         Column::fixed("trace").rank(2),
     ];
     let omitted = count(run, "/turns_omitted").filter(|omitted| *omitted > 0);
-    let note = omitted.map(|omitted| format!("{} further turns.", grouped(omitted)));
+    let note = omitted.map(|omitted| format!("{}.", counted(omitted, "further turn")));
     (!rows.is_empty()).then_some(Table { columns, rows, note })
 }
 
