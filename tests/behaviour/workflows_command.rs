@@ -83,6 +83,8 @@ fn workflows_and_runs_are_told_in_the_terminal() {
     let killed = side.say(&format!("runs --since all --now {NOW} --outcome killed --width 140"));
     assert!(killed.text.contains("review") && !killed.text.contains("nightly"), "{}", killed.text);
     assert!(!killed.text.contains("LABELS"), "no run of this list has any: {}", killed.text);
+    let reviews = side.say(&format!("runs --since all --now {NOW} --workflow review --width 140"));
+    assert!(reviews.text.contains("success") && !reviews.text.contains("nightly"), "{}", reviews.text);
     let first = side.say(&format!("runs --since all --now {NOW} --limit 1"));
     assert!(first.text.contains("The first run: --limit shows more."), "{}", first.text);
     let of_all = side.say(&format!("workflows --since all --now {NOW} --outcome killed --width 140"));
@@ -109,7 +111,17 @@ fn workflows_and_runs_are_told_in_the_terminal() {
         assert!(printed.code != Some(0) && printed.said.contains(said), "{words}: {}", printed.said);
     }
     let nothing = side.say("workflows --since 2020-01-01 --until 2020-01-02");
-    assert!(nothing.text.contains("No run began"), "{}", nothing.text);
+    assert!(nothing.text.contains("No run began in this time."), "{}", nothing.text);
+    for (words, filters) in [
+        ("runs --workflow nope", "--workflow nope"),
+        ("runs --project nope --label team", "--project nope --label team"),
+        ("workflows --outcome interrupted", "--outcome interrupted"),
+        ("workflows review --outcome interrupted", "--outcome interrupted"),
+    ] {
+        let nothing = side.say(&format!("{words} --since all --now {NOW} --width 140"));
+        let said = format!("No run that began in this time matches {filters}.");
+        assert!(nothing.text.contains(&said), "{words}: {}", nothing.text);
+    }
 }
 
 #[test]

@@ -48,6 +48,9 @@ pub struct RunsArgs {
     /// The run that is told of, by its id or the beginning of that [default: a list of all]
     #[arg(value_name = "ID")]
     pub id: Option<String>,
+    /// Only runs of this workflow, like nightly, repeatable
+    #[arg(long, value_name = "NAME")]
+    workflow: Vec<String>,
     #[command(flatten)]
     pub common: RunArgs,
 }
@@ -65,10 +68,10 @@ pub struct RunArgs {
     /// Time zone of days and clocks (IANA name) [default: that of the system, from TZ or /etc/localtime]
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
-    /// Only runs that were started in this project, repeatable
+    /// Only runs that were started in this project, like shop, repeatable
     #[arg(long, value_name = "NAME")]
     project: Vec<String>,
-    /// Only runs with this label, repeatable: NAME=VALUE, or NAME with any value
+    /// Only runs with this label, repeatable: NAME=VALUE like team=search, or NAME with any value
     #[arg(long, value_name = "LABEL")]
     label: Vec<String>,
     /// Only runs that ended like this, repeatable: success, error_max_turns, error_during_execution, api_error,
@@ -100,25 +103,32 @@ impl RunArgs {
     pub fn flags(&self, common: Flags) -> Flags {
         self.source.flags(common)
     }
+
+    /// What runs are wanted, by the names that the filters have in the API too.
+    fn filters(&self) -> Vec<(&'static str, &str)> {
+        let all = [("project", &self.project), ("label", &self.label), ("outcome", &self.outcome)];
+        all.into_iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value.as_str()))).collect()
+    }
 }
 
 /// Prints workflows, or the runs of one. Fails if the arguments are wrong or nobody answers.
 pub fn workflows(args: &WorkflowsArgs, config: &Config, env: &Env, prices: &Prices) -> Result<(), ReportError> {
     let asked = Asked::of(&args.common, config, env, prices)?;
     let Some(name) = &args.name else {
-        let answer = asked.source.ask(&asked.by_outcome(asked.list("workflows")))?;
+        let answer = asked.source.ask(&asked.list("workflows"))?;
         return asked.print(&answer, all_workflows);
     };
-    let question = asked.by_outcome(asked.list(&format!("workflows/{}", percent_encoded(name))));
+    let question = asked.list(&format!("workflows/{}", percent_encoded(name)));
     let answer = asked.found(&question, || format!("there is no run of a workflow {name:?}"))?;
     asked.print(&answer, |asked, answer| runs(asked, answer, &format!("Runs of {name}")))
 }
 
 /// Prints runs, or one of them. Fails if the arguments are wrong or nobody answers.
 pub fn all_runs(args: &RunsArgs, config: &Config, env: &Env, prices: &Prices) -> Result<(), ReportError> {
-    let asked = Asked::of(&args.common, config, env, prices)?;
+    let mut asked = Asked::of(&args.common, config, env, prices)?;
+    asked.filters.extend(args.workflow.iter().map(|name| ("workflow", name.as_str())));
     let Some(id) = &args.id else {
-        let answer = asked.source.ask(&asked.by_outcome(asked.list("runs")))?;
+        let answer = asked.source.ask(&asked.list("runs"))?;
         return asked.print(&answer, |asked, answer| runs(asked, answer, "Runs"));
     };
     if id.chars().count() < ID_CHARS_MIN {
@@ -135,6 +145,7 @@ pub fn all_runs(args: &RunsArgs, config: &Config, env: &Env, prices: &Prices) ->
 /// Who is asked, and how the answer is drawn.
 struct Asked<'a> {
     args: &'a RunArgs,
+    filters: Vec<(&'static str, &'a str)>,
     env: &'a Env,
     source: Source,
     present: Present,
@@ -148,7 +159,7 @@ impl<'a> Asked<'a> {
         let range = range.map_err(ReportError::Usage)?;
         let roots = settings::root_env(env);
         let source = Source::of(Rules { config, env: &roots, prices, at: args.now }, args.source.scan)?;
-        Ok(Self { args, env, source, present, range })
+        Ok(Self { args, filters: args.filters(), env, source, present, range })
     }
 
     /// A question about runs, with the filters of the arguments.
@@ -156,12 +167,7 @@ impl<'a> Asked<'a> {
         let question =
             Question::of(path).with("tz", self.present.zone.name()).within(self.range.since, self.range.until);
         let question = question.with("limit", &self.args.limit.unwrap_or(ROWS).to_string());
-        let question = self.args.project.iter().fold(question, |question, name| question.with("project", name));
-        self.args.label.iter().fold(question, |question, label| question.with("label", label))
-    }
-
-    fn by_outcome(&self, question: Question) -> Question {
-        self.args.outcome.iter().fold(question, |question, outcome| question.with("outcome", outcome))
+        self.filters.iter().fold(question, |question, (name, value)| question.with(name, value))
     }
 
     /// Asks for something that may not be there; `missing` says so.
@@ -206,9 +212,13 @@ fn took(value: &Value, place: &str) -> Cell {
     Cell::or_dash(number(value, place).map(duration))
 }
 
-fn nothing(title: String) -> Document {
-    let text =
-        "No run began in this time that the question takes. Runs come from streams: docs/workflows.md.".to_owned();
+fn nothing(asked: &Asked<'_>, title: String) -> Document {
+    let filters: Vec<String> = asked.filters.iter().map(|(name, value)| format!("--{name} {value}")).collect();
+    let text = if filters.is_empty() {
+        "No run began in this time. Runs come from streams: docs/workflows.md.".to_owned()
+    } else {
+        format!("No run that began in this time matches {}.", filters.join(" "))
+    };
     Document { title, parts: vec![Part::Text(Tone::Dim, text)] }
 }
 
@@ -223,7 +233,7 @@ fn all_workflows(asked: &Asked<'_>, answer: &Value) -> Document {
     let title = format!("Workflows, {} ({})", asked.range.words(asked.present), asked.present.zone.name());
     let rows = list(answer, "/workflows");
     if rows.is_empty() {
-        return nothing(title);
+        return nothing(asked, title);
     }
     let made = |row: &Value| {
         let failed: u64 = ["error_max_turns", "error_during_execution", "api_error", "killed"]
@@ -262,7 +272,7 @@ fn runs(asked: &Asked<'_>, answer: &Value, what: &str) -> Document {
     let title = format!("{what}, {} ({})", asked.range.words(asked.present), asked.present.zone.name());
     let rows = list(answer, "/runs");
     if rows.is_empty() {
-        return nothing(title);
+        return nothing(asked, title);
     }
     let has_labels = rows.iter().any(|run| labels(run, ",").is_some());
     let made = |run: &Value| {
