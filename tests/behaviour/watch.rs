@@ -135,6 +135,35 @@ fn it_says_why_there_is_nothing() {
         assert_eq!(printed.code, Some(2), "{}", printed.said);
         assert!(printed.said.contains(said), "{}", printed.said);
     }
+    for (more, said) in [
+        (&["--since", "1h"][..], "no event is kept of this time"),
+        (&["--since", "1h", "--event", "turn"], "no event that is kept of this time matches the filters"),
+        (&["--since", "1h", "--workflow", "nope"], "no event that is kept of this time matches the filters"),
+        (&[], "--since names where to begin"),
+    ] {
+        let printed = tailspan(&[&["watch", "--listen", &listen, "--no-follow"], more].concat(), &[], "");
+        assert_eq!((printed.code, printed.text.as_str()), (Some(0), ""), "{more:?}");
+        assert!(printed.said.contains(said), "{more:?}: {}", printed.said);
+    }
+}
+
+#[test]
+fn the_help_has_an_example_of_each_filter() {
+    let help = tailspan(&["watch", "--help"], &[], "").text;
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (flag, example) in [
+        ("project", "like shop"),
+        ("branch", "like main"),
+        ("model", "like claude-sonnet-4-5"),
+        ("agent", "like Explore"),
+        ("tool", "like Bash or mcp__github__get_issue"),
+        ("workflow", "like nightly"),
+        ("session", "like 4ff56491"),
+        ("entrypoint", "like cli or sdk-cli"),
+    ] {
+        let (_, about) = words.split_once(&format!("--{flag} <")).unwrap_or_else(|| panic!("{flag}: {help}"));
+        assert!(about.split(" --").next().unwrap().contains(example), "{flag}: {help}");
+    }
 }
 
 #[test]

@@ -87,36 +87,39 @@ impl ReportArgs {
     }
 }
 
+/// The heading of filters in the help.
+const FILTERS: &str = "Filters, repeatable";
+
 /// What counts: each may be given several times, and any of its values will do.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Filters, repeatable")]
 pub struct FilterArgs {
-    /// Only this project
-    #[arg(long, value_name = "NAME")]
+    /// Only this project, like shop
+    #[arg(long, value_name = "NAME", help_heading = FILTERS)]
     pub project: Vec<String>,
-    /// Only this git branch
-    #[arg(long, value_name = "NAME")]
+    /// Only this git branch, like main
+    #[arg(long, value_name = "NAME", help_heading = FILTERS)]
     pub branch: Vec<String>,
-    /// Only this model, by its canonical name
-    #[arg(long, value_name = "NAME")]
+    /// Only this model, by its canonical name, like claude-sonnet-4-5
+    #[arg(long, value_name = "NAME", help_heading = FILTERS)]
     pub model: Vec<String>,
-    /// Only the `main` thread, or sub-agents of this type
-    #[arg(long, value_name = "TYPE")]
+    /// Only the `main` thread, or sub-agents of this type, like Explore
+    #[arg(long, value_name = "TYPE", help_heading = FILTERS)]
     pub agent: Vec<String>,
-    /// Only turns that called this tool
-    #[arg(long, value_name = "NAME")]
+    /// Only turns that called this tool, like Bash or mcp__github__get_issue; of events and texts, only its calls and
+    /// their results
+    #[arg(long, value_name = "NAME", help_heading = FILTERS)]
     pub tool: Vec<String>,
-    /// Only this workflow
-    #[arg(long, value_name = "NAME")]
+    /// Only runs of this workflow, like nightly: what `tailspan stream --workflow` was given
+    #[arg(long, value_name = "NAME", help_heading = FILTERS)]
     pub workflow: Vec<String>,
     /// Only turns that were asked for by human, sdk, task_notification or teammate
-    #[arg(long, value_name = "WHO")]
+    #[arg(long, value_name = "WHO", help_heading = FILTERS)]
     pub origin: Vec<String>,
-    /// Only the session whose id this is, or begins with (at least 4 characters)
-    #[arg(long, value_name = "ID")]
+    /// Only the session whose id this is, or begins with (at least 4 characters), like 4ff56491
+    #[arg(long, value_name = "ID", help_heading = FILTERS)]
     pub session: Vec<String>,
-    /// Only sessions of clients that were started this way
-    #[arg(long, value_name = "WAY")]
+    /// Only sessions of clients that were started this way, like cli or sdk-cli
+    #[arg(long, value_name = "WAY", help_heading = FILTERS)]
     pub entrypoint: Vec<String>,
 }
 

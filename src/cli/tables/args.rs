@@ -10,6 +10,7 @@ use crate::config::Flags;
 
 /// Examples at the end of `tailspan export --help`.
 const EXAMPLES: &str = "\
+Examples:
   tailspan export messages --output messages.parquet            the format follows from the name
   tailspan export costs --format csv --since month > costs.csv
   tailspan export tools --format ndjson --project shop --on yesterday | jq .outcome

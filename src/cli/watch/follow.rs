@@ -34,6 +34,8 @@ pub(super) struct Printer {
     rest: Vec<u8>,
     /// The id that came last.
     last: Option<String>,
+    /// True if an event was told, other than that of a stream itself.
+    has_told: bool,
     /// True if the connection was lost, and that was said.
     is_lost: bool,
     /// Why standard output cannot be written.
@@ -42,7 +44,11 @@ pub(super) struct Printer {
 
 impl Printer {
     pub(super) const fn new(look: Look) -> Self {
-        Self { look, rest: Vec::new(), last: None, is_lost: false, failed: None }
+        Self { look, rest: Vec::new(), last: None, has_told: false, is_lost: false, failed: None }
+    }
+
+    pub(super) const fn has_told(&self) -> bool {
+        self.has_told
     }
 
     fn event(&mut self, event: &str) -> String {
@@ -81,6 +87,7 @@ impl Write for Printer {
             let event: Vec<u8> = self.rest.drain(..end + 2).collect();
             printed.push_str(&self.event(&String::from_utf8_lossy(&event)));
         }
+        self.has_told |= !printed.is_empty();
         if self.rest.len() > EVENT_BYTES_MAX {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -102,7 +109,7 @@ impl Write for Printer {
 pub(super) fn follow(
     config: &Config,
     question: &Question,
-    mut printer: Printer,
+    printer: &mut Printer,
     comes_back: bool,
 ) -> Result<(), WatchError> {
     let (listen, mut pause, mut is_first) = (config.listen, PAUSES[0], true);
@@ -111,7 +118,7 @@ pub(super) fn follow(
         let asked = question.clone().with_some("last_event_id", printer.last.as_deref());
         printer.rest.clear();
         let before = printer.last.clone();
-        let answered = stream::get(listen, asked.target(), None, patience, &mut printer);
+        let answered = stream::get(listen, asked.target(), None, patience, printer);
         match printer.failed.take() {
             // It is no error if the reader closes the pipe early, as `head` does.
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

@@ -20,11 +20,12 @@ use super::report::args::{ColorChoice, FilterArgs};
 use super::report::range::{Present, Range};
 use super::report::{asker, zone};
 use crate::config::{Config, Env, Flags};
-use crate::sidecar::clock;
+use crate::sidecar::{clock, log};
 use crate::views::analytics::period::Zone;
 
 /// Examples at the end of `tailspan watch --help`.
 const EXAMPLES: &str = "\
+Examples:
   tailspan watch                                    everything, from now on
   tailspan watch --project shop --event turn        turns of one project, as they end
   tailspan watch --since 30m                        what happened in the last half hour, and what happens then
@@ -38,10 +39,10 @@ pub struct WatchArgs {
     /// Only events of this name, repeatable: message, tool_call, tool_result, prompt, turn, session, subagent, api_error, run
     #[arg(long, value_name = "NAME")]
     event: Vec<String>,
-    /// Begin with what was told since then, as far as it is kept; as for `report` [default: now]
+    /// Begin with what was told since then, as far as it is kept, like 30m or `today`; as for `report` [default: now]
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Tell only what happened before then
+    /// Tell only what happened before then, like 2026-11-24T09:00:00Z
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// End once everything that is there is told
@@ -96,7 +97,22 @@ pub fn run(args: &WatchArgs, config: &Config, env: &Env) -> Result<(), WatchErro
         question = question.with("follow", "false");
     }
     let look = Look { zone, colours: is_coloured(args, env), columns: columns(args), json: args.json };
-    follow::follow(config, &question, Printer::new(look), !args.no_follow)
+    let mut printer = Printer::new(look);
+    follow::follow(config, &question, &mut printer, !args.no_follow)?;
+    if args.no_follow && !printer.has_told() {
+        log::say(&format!("tailspan: {}", why_nothing(args)));
+    }
+    Ok(())
+}
+
+/// Why no event is told to who does not wait for one.
+fn why_nothing(args: &WatchArgs) -> &'static str {
+    let is_filtered = !args.event.is_empty() || args.filters.pairs().next().is_some();
+    match (&args.since, is_filtered) {
+        (None, _) => "nothing is told of what happened before now: --since names where to begin",
+        (Some(_), true) => "no event that is kept of this time matches the filters",
+        (Some(_), false) => "no event is kept of this time",
+    }
 }
 
 fn is_coloured(args: &WatchArgs, env: &Env) -> bool {
