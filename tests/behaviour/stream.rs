@@ -34,8 +34,10 @@ fn odd_bytes() -> Vec<u8> {
 #[test]
 fn every_byte_comes_out_and_whole_lines_wait_without_a_sidecar() {
     let state = folder();
-    let mut stream =
-        Stream::start(&[&flags(state.path(), &nobody())[..], &["--workflow", "nightly", "--label", "a=b=c"]].concat());
+    let mut stream = Stream::start(
+        &[&flags(state.path(), &nobody())[..], &["--workflow", "nightly", "--label", "a=b=c", "--label", "a=b=c"]]
+            .concat(),
+    );
     let bytes = odd_bytes();
     let given = bytes.clone();
     let mut stdin = stream.stdin.take().unwrap();
@@ -256,6 +258,8 @@ fn wrong_use_is_said_and_a_wrong_configuration_does_not_stop_the_pipe() {
     };
     refused(&["--label", "team"], "a label is NAME=VALUE");
     refused(&["--label", "a=\u{1}"], "without control characters");
+    let twice = ["--label", "team=search", "--label", "env=ci", "--label", "team=ops"];
+    refused(&twice, "--label gives team two values, \"search\" and \"ops\"");
     refused(&["--workflow", ""], "a workflow is a name of 1 to 128 letters");
     refused(&["--workflo", "x"], "--workflow");
     // A wrong variable is not worth the pipe.

@@ -1,8 +1,10 @@
 //! The flags of `tailspan stream`, and the run that they tell of.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use super::event::StreamError;
 use super::teller::Teller;
 use crate::config::{Env, Flags};
 use crate::streams::folder::random;
@@ -23,7 +25,7 @@ pub struct StreamArgs {
     /// Name of the workflow that the run belongs to [default: $TAILSPAN_WORKFLOW]
     #[arg(long, value_name = "NAME", value_parser = workflow)]
     workflow: Option<String>,
-    /// Label of the run, repeatable
+    /// Label of the run, like team=search; repeatable, with one value for each name
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<String>,
     /// Make the run a span of its own, below that of $TRACEPARENT if there is one
@@ -49,6 +51,19 @@ fn label(text: &str) -> Result<String, String> {
 impl StreamArgs {
     pub(in crate::cli) fn flags(&self, common: Flags) -> Flags {
         Flags { listen: self.listen.clone(), state: self.state.clone(), offline: true, ..common }
+    }
+
+    /// Refuses two values of one label: each may be meant.
+    pub(super) fn check(&self) -> Result<(), StreamError> {
+        let mut values = BTreeMap::new();
+        for (name, value) in self.labels.iter().filter_map(|label| label.split_once('=')) {
+            let first = *values.entry(name).or_insert(value);
+            if first != value {
+                let [label, first, second] = [name, first, value].map(str::to_owned);
+                return Err(StreamError::TwoValues { label, first, second });
+            }
+        }
+        Ok(())
     }
 
     /// The run. What is wrong with a variable is said and passed over, so that the pipe goes on. Fails if the system has no
