@@ -364,10 +364,10 @@ impl<'a> OpenedFile<'a> {
     }
 
     fn has_lines(&self) -> bool {
-        self.found.role == FileRole::Rows && self.stat.size > 0
+        matches!(self.found.role, FileRole::Rows | FileRole::Stream) && self.stat.size > 0
     }
 
-    /// Reads a file that is not divided into lines, as one chunk.
+    /// Reads the facts of a sub-agent, which are not divided into lines, as one chunk.
     fn whole(&mut self) -> Result<Read, ReadError> {
         let Self { stat, found, file, .. } = *self;
         if stat.size == 0 {

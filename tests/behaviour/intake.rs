@@ -380,3 +380,32 @@ fn a_folder_gets_its_identity_however_its_first_write_ended() {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else stays");
     }
 }
+
+/// A response of the client with a text of so many bytes.
+fn response(number: usize, bytes: usize) -> String {
+    let message = json!({
+        "id": format!("msg_{number}"), "role": "assistant", "model": "claude-sonnet-4-5-20250929",
+        "content": [{"type": "text", "text": "x".repeat(bytes)}], "usage": {"input_tokens": 1, "output_tokens": 1},
+    });
+    let row = json!({
+        "type": "assistant", "uuid": format!("{number:08x}-0000-4000-8000-000000000001"), "message": message,
+        "session_id": "5fb3d16f-f9e3-4142-a37d-c727bd6ab70f", "timestamp": "2026-11-30T01:02:03.456Z",
+    });
+    format!("{row}\n")
+}
+
+#[test]
+fn a_long_stream_is_counted_to_its_end() {
+    let side = Side::start();
+    // Each piece is larger than a file of a sub-agent's facts may be, and one line is.
+    for piece in 0..3 {
+        let responses = (0..100).map(|number| response(piece * 100 + number, 15_000));
+        let body = responses.chain([response(1_000 + piece, 2_000_000)]).collect::<String>();
+        assert_eq!(taken(&side.post(&[NAMED], &body)).0, 101);
+        let counted = (piece as u64 + 1) * 101;
+        side.daemon.until("all responses", || {
+            let costs: Value = serde_json::from_str(&side.daemon.get("/api/v1/analytics/costs").1).unwrap();
+            (costs["total"]["messages"] == counted).then_some(())
+        });
+    }
+}

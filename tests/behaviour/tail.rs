@@ -16,6 +16,7 @@ use tailspan::tail::{
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tempfile::TempDir;
 
+mod streams;
 mod watching;
 
 const SMALL: ReadLimits = ReadLimits { chunk_bytes: 64, line_bytes_max: 256, search_bytes_max: 1 << 20 };
