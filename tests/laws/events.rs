@@ -205,26 +205,23 @@ fn what_is_not_kept_any_more_when_it_is_to_be_told_stops_nothing() {
             tokio::task::yield_now().await;
         }
     };
-    // Whether everything that was to be made has been made.
-    let is_done = || {
-        runtime.block_on(async {
-            yielded().await;
-            tokio::time::timeout(DEADLINE, tokio::task::spawn_blocking(|| ())).await.is_ok()
-        })
-    };
-    let mut has_ended = false;
+    // The only thread that could make events is busy.
+    let (go_on, wait) = channel::<()>();
+    tokio::task::spawn_blocking(move || wait.recv());
     stream.hand_to(&mut AtFirst(Some(|| {
-        assert!(is_done());
-        // The thread that makes events is busy, and has been told where the log ends.
-        let (go_on, wait) = channel::<()>();
-        tokio::task::spawn_blocking(move || wait.recv());
-        tell(&mut world, 0..3);
         runtime.block_on(yielded());
-        // Meanwhile all of that is removed.
+        tell(&mut world, 0..3);
+        // It will make events up to here,
+        runtime.block_on(yielded());
+        // which are removed meanwhile.
         tell(&mut world, 3..300);
-        drop(go_on);
-        has_ended = is_done() && is_done();
     })));
+    drop(go_on);
+    // The client has gone, so the thread is free once everything is made that was to be made.
+    let has_ended = runtime.block_on(async {
+        yielded().await;
+        tokio::time::timeout(DEADLINE, tokio::task::spawn_blocking(|| ())).await.is_ok()
+    });
     drop(inside);
     runtime.shutdown_background();
     assert!(has_ended, "it is made for ever");

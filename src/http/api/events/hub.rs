@@ -9,11 +9,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::frame::Frame;
 use super::render::Renderer;
@@ -91,6 +92,28 @@ struct Old {
     epoch: u64,
     frames: BTreeMap<u64, Arc<Frame>>,
     bytes: usize,
+}
+
+/// The one thread that makes events. With several in turn, each would keep memory of what it has freed.
+struct Maker {
+    /// Up to where events are to be made.
+    places: mpsc::Sender<EventPlace>,
+    thread: JoinHandle<()>,
+}
+
+impl Maker {
+    fn start(hub: &Arc<Hub>) -> Self {
+        let (hub, (places, wanted)) = (Arc::clone(hub), mpsc::channel());
+        Self { places, thread: spawn_blocking(move || wanted.into_iter().for_each(|place| hub.make(place))) }
+    }
+
+    /// Waits until all that is wanted is made.
+    async fn end(self) {
+        drop(self.places);
+        if let Err(error) = self.thread.await {
+            tracing::error!(%error, "events cannot be made");
+        }
+    }
 }
 
 /// What lies behind a place in the log.
@@ -198,24 +221,30 @@ impl Hub {
         self.reader.first_event()
     }
 
-    /// Makes events as they become durable, while there are clients.
+    /// Has events made as they become durable, while there are clients.
     async fn run(self: Arc<Self>) {
         let mut end = self.reader.await_events();
+        let mut maker = Maker::start(&self);
         loop {
             let place = *end.borrow_and_update();
-            let hub = Arc::clone(&self);
-            if let Err(error) = tokio::task::spawn_blocking(move || hub.make(place)).await {
-                tracing::error!(%error, "events cannot be made");
+            if maker.places.send(place).is_err() {
+                maker.end().await;
+                maker = Maker::start(&self);
+                // If that stops it again, the next place starts another one.
+                maker.places.send(place).ok();
             }
             tokio::select! {
                 changed = end.changed() => if changed.is_err() { return },
-                () = self.left.notified() => {
+                () = self.left.notified() => if self.clients.load(Ordering::Relaxed) == 0 {
+                    maker.end().await;
                     let mut is_running = lock(&self.is_running);
                     if self.clients.load(Ordering::Relaxed) == 0 {
                         *is_running = false;
                         *lock(&self.ring) = Ring::default();
                         return;
                     }
+                    drop(is_running);
+                    maker = Maker::start(&self);
                 }
             }
         }
