@@ -11,11 +11,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::leftovers::Leftovers;
+use super::lines::{Lines, Pieces, Segment};
 use super::post::{BATCH_BYTES, NotTaken, Part, Sidecar, Waiting, piece_end};
 use super::tape::{Head, Next, Piece, Tape};
 use super::teller::Teller;
@@ -65,49 +65,6 @@ enum Way {
         /// How much of the spool it has.
         delivered: u64,
     },
-}
-
-/// Lines that are whole, and where the next begins.
-#[derive(Default)]
-struct Lines {
-    segments: VecDeque<Segment>,
-    /// Where what is not handed over begins, as far as is known.
-    head: u64,
-    /// Where the line begins whose end is still to come.
-    whole: u64,
-    scanned: u64,
-    /// Whether the end of a line is looked for that is dropped.
-    is_skipping: bool,
-}
-
-/// Whole lines that arrived at one time.
-#[derive(Debug)]
-struct Segment {
-    at: Timestamp,
-    range: Range<u64>,
-    lines: u64,
-}
-
-impl Segment {
-    /// The lines that fit so many bytes, and the others.
-    fn cut(&self, tape: &Tape, room: u64) -> Vec<Self> {
-        let (at, range) = (self.at, self.range.clone());
-        let (mut place, mut end, mut lines) = (range.start, range.start, 0);
-        let until = range.start.saturating_add(room).min(range.end);
-        while until < range.end && place < until {
-            let Ok(piece) = tape.piece(place, until) else { break };
-            for newline in memchr::memchr_iter(b'\n', piece.as_ref()) {
-                (end, lines) = (place + newline as u64 + 1, lines + 1);
-            }
-            place += piece.as_ref().len() as u64;
-        }
-        let parts = [(range.start..end, lines), (end..range.end, self.lines - lines)];
-        parts
-            .into_iter()
-            .filter(|(range, _)| !range.is_empty())
-            .map(|(range, lines)| Self { at, range, lines })
-            .collect()
-    }
 }
 
 /// What is handed over together.
@@ -475,24 +432,4 @@ fn add(lost: &mut (u64, u64), (lines, bytes): (u64, u64)) {
 /// ended.
 fn may_wait(tape: &Tape, until: u64) -> bool {
     tape.end().saturating_sub(until) < LAG_BYTES && tape.closed().is_none_or(|closed| closed.elapsed() < LAST_PATIENCE)
-}
-
-/// The pieces of a range of the tape.
-struct Pieces<'t> {
-    tape: &'t Tape,
-    range: Range<u64>,
-}
-
-impl Iterator for Pieces<'_> {
-    type Item = io::Result<Piece>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.range.is_empty() {
-            return None;
-        }
-        let piece = self.tape.piece(self.range.start, self.range.end);
-        self.range.start =
-            piece.as_ref().map_or(self.range.end, |piece| self.range.start + piece.as_ref().len() as u64);
-        Some(piece)
-    }
 }

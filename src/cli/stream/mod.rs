@@ -12,6 +12,7 @@
 //! ```text
 //! args       flags and variables
 //! tape       what was read, until everybody has it; spill  its file
+//! lines      which lines are whole
 //! courier    hands over; post  requests to the sidecar; leftovers  spools of earlier runs
 //! ending     the signals, and how the process ends
 //! event      what happens to the process
@@ -23,6 +24,7 @@ mod courier;
 mod ending;
 mod event;
 mod leftovers;
+mod lines;
 mod post;
 mod spill;
 mod tape;
