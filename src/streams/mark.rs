@@ -115,7 +115,7 @@ pub fn lost(lines: u64, bytes: u64, at: Timestamp) -> String {
 }
 
 /// The line, with its newline, that says that the client has closed its output. `torn_bytes` is the length of a last line
-/// without a newline, which is not kept.
+/// without a newline that is not whole, which is not kept.
 #[must_use]
 pub fn end(at: Timestamp, torn_bytes: u64) -> String {
     written(Form { torn_bytes: (torn_bytes > 0).then_some(torn_bytes), ..Form::of("end", at) })

@@ -71,6 +71,43 @@ fn every_byte_comes_out_and_whole_lines_wait_without_a_sidecar() {
     assert_eq!((&last["mark"], &last["torn_bytes"]), (&"end".into(), &13.into()));
 }
 
+#[test]
+fn a_last_line_that_is_whole_needs_no_newline() {
+    let (first, second, long) = (event(1, 10), event(2, 10), event(3, 5 << 20));
+    let (second, long) = (second.trim_end(), long.trim_end());
+    for (last, is_whole) in [
+        (second, true),
+        (&format!("{second} \r"), true),
+        (long, true),
+        ("{}", true),
+        ("", true),
+        (&second[..second.len() - 1], false),
+        (&long[..long.len() - 1], false),
+        ("The answer is 4.", false),
+        ("[1]", false),
+        ("12", false),
+        ("{}}", false),
+    ] {
+        let state = folder();
+        let mut stream = Stream::start(&flags(state.path(), &nobody()));
+        let bytes = format!("{first}{last}");
+        let given = bytes.clone();
+        let mut stdin = stream.stdin.take().unwrap();
+        let writer = std::thread::spawn(move || stdin.write_all(given.as_bytes()).unwrap());
+        let ended = stream.end();
+        writer.join().unwrap();
+        let shown = last.chars().take(40).collect::<String>();
+        assert_eq!(ended.code(), 0, "{shown}: {}", ended.said);
+        assert!(ended.stdout == bytes.as_bytes(), "{shown}");
+        let kept = events(state.path());
+        let wanted = [first.trim_end(), last.trim_end()];
+        let wanted = if is_whole && !last.is_empty() { &wanted[..] } else { &wanted[..1] };
+        assert!(kept.iter().map(|line| line.trim_end()).eq(wanted.iter().copied()), "{shown}: {} kept", kept.len());
+        let torn = if is_whole { serde_json::Value::Null } else { last.len().into() };
+        assert_eq!(marks(state.path(), "end")[0]["torn_bytes"], torn, "{shown}");
+    }
+}
+
 fn memchr_find(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window[0] == part[0] && window == part)
 }

@@ -97,6 +97,32 @@ fn a_sidecar_has_each_line_while_the_run_goes_on() {
 }
 
 #[test]
+fn a_result_without_a_newline_ends_its_run_whichever_way_it_comes() {
+    let place = Place::new();
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings/2.1.330/a_plain/stream.jsonl");
+    let bytes = fs::read(recording).unwrap().trim_ascii_end().to_vec();
+    for way in ["directly", "from a spool elsewhere", "from a spool in its own state"] {
+        let (own, other) = (place.path(&format!("{way}: own")), format!("{way}: sidecar"));
+        let own = if way.ends_with("own state") { place.path(&other) } else { own };
+        let address = nobody();
+        let early = (way == "directly").then(|| place.sidecar_on(&address, &other));
+        let mut stream = Stream::start(&flags(&own, &address));
+        stream.write(&bytes);
+        let ended = stream.end();
+        assert_eq!((ended.code(), ended.stdout == bytes), (0, true), "{way}: {}", ended.said);
+        let daemon = early.unwrap_or_else(|| place.sidecar_on(&address, &other));
+        if own != place.path(&other) {
+            settle(&own, &address);
+        }
+        until(way, || {
+            let runs: serde_json::Value = serde_json::from_str(&daemon.get("/api/v1/analytics/runs").1).ok()?;
+            let run = runs["runs"].as_array()?.iter().find(|run| run["session"].is_string())?.clone();
+            (run["ended_at"].is_string() && run["outcome"] == "success" && run["torn_bytes"] == 0).then_some(())
+        });
+    }
+}
+
+#[test]
 fn lines_wait_until_a_sidecar_is_there_and_are_handed_over_while_the_run_goes_on() {
     let place = Place::new();
     let address = nobody();

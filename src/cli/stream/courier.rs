@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::leftovers::Leftovers;
-use super::lines::{Lines, Pieces, Segment};
+use super::lines::{Lines, Segment};
 use super::post::{BATCH_BYTES, NotTaken, Part, Sidecar, Waiting, piece_end};
 use super::tape::{Head, Next, Piece, Tape};
 use super::teller::Teller;
@@ -179,7 +179,12 @@ impl<'t> Courier<'t> {
             let count = memchr::memchr_iter(b'\n', bytes).count() as u64;
             match lines.segments.back_mut().filter(|segment| segment.at == at) {
                 Some(segment) => (segment.range.end, segment.lines) = (end, segment.lines + count),
-                None => lines.segments.push_back(Segment { at, range: lines.whole..end, lines: count }),
+                None => lines.segments.push_back(Segment {
+                    at,
+                    range: lines.whole..end,
+                    lines: count,
+                    lacks_newline: false,
+                }),
             }
             lines.whole = end;
         }
@@ -240,6 +245,7 @@ impl<'t> Courier<'t> {
         for segment in &batch.segments {
             parts.push(Part::Text(mark::at(segment.at, false)));
             parts.push(Part::Tape(tape, segment.range.clone()));
+            parts.extend(segment.lacks_newline.then(|| Part::Text("\n".to_owned())));
         }
         parts.extend(batch.end.map(|(at, torn_bytes)| Part::Text(mark::end(at, torn_bytes))));
         let mut goes_on = || may_wait(tape, until);
@@ -287,9 +293,8 @@ impl<'t> Courier<'t> {
             let mut parts = whole.cut(tape, room);
             let segment = parts.remove(0);
             parts.into_iter().rev().for_each(|part| waiting.push_front(part));
-            let range = segment.range.clone();
-            let bytes = range.end - range.start;
-            let spooled = spool.write(segment.at, (segment.lines, bytes), Pieces { tape, range });
+            let bytes = segment.range.end - segment.range.start;
+            let spooled = spool.write(segment.at, (segment.lines, bytes), segment.pieces(tape));
             let why = match spooled {
                 Spooled::Kept => continue,
                 Spooled::Full => "stream.spool_bytes allows no more".to_owned(),
@@ -402,7 +407,7 @@ impl<'t> Courier<'t> {
 
     /// Hands over what is left, and that nothing more will come.
     fn finish(&mut self) {
-        let torn_bytes = if self.lines.is_skipping { 0 } else { self.lines.scanned - self.lines.whole };
+        let torn_bytes = self.lines.end(self.tape);
         let batch = Batch { segments: self.lines.segments.drain(..).collect(), end: Some((clock::now(), torn_bytes)) };
         self.hand_over(&batch);
         self.tape.advance(Head::Events, self.tape.end());

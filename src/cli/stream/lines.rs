@@ -1,10 +1,12 @@
-//! Whole lines on the tape, until they are handed over.
+//! Whole lines on the tape, until they are handed over. The last one needs no newline if it is whole: it gets one on its way.
 
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 
 use super::tape::{Piece, Tape};
+use crate::sidecar::clock;
+use crate::streams::line::{self, Line};
 use crate::transcript::time::Timestamp;
 
 /// Lines that are whole, and where the next begins.
@@ -26,6 +28,8 @@ pub(super) struct Segment {
     pub(super) at: Timestamp,
     pub(super) range: Range<u64>,
     pub(super) lines: u64,
+    /// Whether the last of them has no newline on the tape.
+    pub(super) lacks_newline: bool,
 }
 
 impl Segment {
@@ -41,19 +45,54 @@ impl Segment {
             }
             place += piece.as_ref().len() as u64;
         }
-        let parts = [(range.start..end, lines), (end..range.end, self.lines - lines)];
+        let parts = [(range.start..end, lines, false), (end..range.end, self.lines - lines, self.lacks_newline)];
         parts
             .into_iter()
-            .filter(|(range, _)| !range.is_empty())
-            .map(|(range, lines)| Self { at, range, lines })
+            .filter(|(range, ..)| !range.is_empty())
+            .map(|(range, lines, lacks_newline)| Self { at, range, lines, lacks_newline })
             .collect()
+    }
+
+    /// Its bytes as they are handed over.
+    pub(super) fn pieces<'t>(&self, tape: &'t Tape) -> Pieces<'t> {
+        Pieces { tape, range: self.range.clone(), lacks_newline: self.lacks_newline }
     }
 }
 
-/// The pieces of a range of the tape.
+impl Lines {
+    /// Takes the bytes behind the last newline, behind which nothing comes, for a line if that is whole. Returns how many of them
+    /// are torn: what is no object of JSON is a part of a line.
+    pub(super) fn end(&mut self, tape: &Tape) -> u64 {
+        let range = self.whole..self.scanned;
+        if self.is_skipping || range.is_empty() {
+            return 0;
+        }
+        let at = tape.arrival(range.end - 1).0.map_or_else(clock::now, Timestamp);
+        let segment = Segment { at, range: range.clone(), lines: 1, lacks_newline: true };
+        if !is_whole(segment.pieces(tape)) {
+            return range.end - range.start;
+        }
+        self.whole = range.end;
+        self.segments.push_back(segment);
+        0
+    }
+}
+
+/// Whether pieces of at most [`line::LINE_BYTES_MAX`] bytes together are a line that the sidecar takes.
+fn is_whole(pieces: Pieces<'_>) -> bool {
+    let mut line = Vec::new();
+    for piece in pieces {
+        let Ok(piece) = piece else { return false };
+        line.extend_from_slice(piece.as_ref());
+    }
+    matches!(line::read(&line), Line::Event { .. } | Line::Mark(_))
+}
+
+/// The pieces of lines on the tape.
 pub(super) struct Pieces<'t> {
-    pub(super) tape: &'t Tape,
-    pub(super) range: Range<u64>,
+    tape: &'t Tape,
+    range: Range<u64>,
+    lacks_newline: bool,
 }
 
 impl Iterator for Pieces<'_> {
@@ -61,7 +100,7 @@ impl Iterator for Pieces<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.range.is_empty() {
-            return None;
+            return std::mem::take(&mut self.lacks_newline).then(|| Ok(Piece::of(b"\n")));
         }
         let piece = self.tape.piece(self.range.start, self.range.end);
         self.range.start =

@@ -123,6 +123,13 @@ pub(super) struct Piece {
     range: Range<usize>,
 }
 
+impl Piece {
+    /// A piece of these bytes, which are on no tape.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.into(), range: 0..bytes.len() }
+    }
+}
+
 impl AsRef<[u8]> for Piece {
     fn as_ref(&self) -> &[u8] {
         self.bytes.get(self.range.clone()).unwrap_or_default()
