@@ -288,17 +288,11 @@ fn wrong_use_is_said_and_a_wrong_configuration_does_not_stop_the_pipe() {
         assert_eq!((ended.code(), ended.stdout), (0, b"{}\ntorn".to_vec()), "{more:?}");
         assert!(ended.said.contains("the bytes are passed on, and events are not kept"), "{}", ended.said);
     }
-    let refused = |more: &[&str], said: &str| {
+    for more in [&["--workflo", "x"][..], &["--workflow"], &["--span=x"]] {
         let ended = Stream::start(more).end();
-        assert_eq!(ended.code(), 2, "{}", ended.said);
-        assert!(ended.said.contains(said), "{}", ended.said);
-    };
-    refused(&["--label", "team"], "a label is NAME=VALUE");
-    refused(&["--label", "a=\u{1}"], "without control characters");
-    let twice = ["--label", "team=search", "--label", "env=ci", "--label", "team=ops"];
-    refused(&twice, "--label gives team two values, \"search\" and \"ops\"");
-    refused(&["--workflow", ""], "a workflow is a name of 1 to 128 letters");
-    refused(&["--workflo", "x"], "--workflow");
+        assert_eq!((ended.code(), ended.stdout.as_slice()), (2, &b""[..]), "{}", ended.said);
+        assert!(ended.said.contains(more[0].split('=').next().unwrap()), "{}", ended.said);
+    }
     // A wrong variable is not worth the pipe.
     let address = nobody();
     let mut named = command(&flags(state.path(), &address));
@@ -312,6 +306,61 @@ fn wrong_use_is_said_and_a_wrong_configuration_does_not_stop_the_pipe() {
     Stream::spawn(named.env("TAILSPAN_WORKFLOW", "nightly").env("TRACEPARENT", parent)).end();
     let run = marks(state.path(), "run").into_iter().find(|run| run["workflow"] == "nightly").unwrap();
     assert_eq!((&run["traceparent"], &run["span"]), (&parent.into(), &true.into()));
+}
+
+/// The run of a pipe with these flags, in which a line comes through, and what is said of its words.
+fn named(flagged: &[&str], variable: &str) -> (serde_json::Value, Vec<String>) {
+    let (state, address) = (folder(), nobody());
+    let mut command = command(&[&flags(state.path(), &address)[..], flagged].concat());
+    let mut stream = Stream::spawn(command.env("TAILSPAN_WORKFLOW", variable));
+    stream.write(b"{}\n");
+    let ended = stream.end();
+    assert_eq!((ended.code(), ended.stdout.as_slice()), (0, &b"{}\n"[..]), "{flagged:?}: {}", ended.said);
+    let of_words = |line: &&str| !line.contains("they wait in");
+    let said = ended.said.lines().filter(of_words).map(str::to_owned).collect();
+    (marks(state.path(), "run").remove(0), said)
+}
+
+#[test]
+fn a_wrong_workflow_or_label_is_said_once_and_left_out() {
+    let long = (format!("a={}", "v".repeat(257)), format!("{}=v", "n".repeat(65)), "w".repeat(129));
+    for label in ["team", "", "=search", "a=\u{1}", &long.0, &long.1] {
+        let (run, said) = named(&["--label", "env=ci", "--label", label, "--workflow", "nightly"], "");
+        assert_eq!((&run["workflow"], &run["labels"]), (&"nightly".into(), &serde_json::json!({"env": "ci"})));
+        assert!(said.len() == 1 && said[0].contains("--label: a label is NAME=VALUE"), "{label}: {said:?}");
+    }
+    for workflow in ["", " ", "a\nb", &long.2] {
+        let (run, said) = named(&["--workflow", workflow, "--label", "env=ci"], "");
+        assert_eq!((&run["workflow"], &run["labels"]["env"]), (&serde_json::Value::Null, &"ci".into()));
+        let is_said = said.len() == 1 && said[0].contains("--workflow: a workflow is a name of 1 to 128 letters");
+        assert!(is_said, "{workflow:?}: {said:?}");
+        // The variable counts as if there were no flag.
+        assert_eq!(named(&["--workflow", workflow], "nightly").0["workflow"], "nightly");
+        assert_eq!(named(&[&format!("--workflow={workflow}")], "nightly").0["workflow"], "nightly");
+    }
+    assert_eq!(named(&["--workflow", "review"], "nightly").0["workflow"], "review");
+    // Of two values of one label, the first stays; the same one twice is no contradiction.
+    let twice = ["--label", "team=search", "--label", "env=ci", "--label", "team = ops", "--label", "env=ci"];
+    let (run, said) = named(&twice, "");
+    assert_eq!(run["labels"], serde_json::json!({"team": "search", "env": "ci"}));
+    assert!(said.len() == 1 && said[0].contains("team is \"search\" already, not \"ops\" as well"), "{said:?}");
+    let many: Vec<String> = (10..30).map(|number| format!("--label=l{number}=x")).collect();
+    let (run, said) = named(&many.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    assert_eq!((run["labels"].as_object().unwrap().len(), said.len()), (16, 4), "{said:?}");
+    assert!(run["labels"]["l25"] == "x" && said.iter().all(|line| line.contains("at most 16 labels")), "{said:?}");
+}
+
+#[test]
+fn bytes_that_are_no_text_name_nothing_and_do_not_stop_the_pipe() {
+    use std::os::unix::ffi::OsStrExt;
+    let (state, address) = (folder(), nobody());
+    let mut command = command(&flags(state.path(), &address));
+    let odd = std::ffi::OsStr::from_bytes(b"a=\xff\x01");
+    let mut stream = Stream::spawn(command.arg("--label").arg(odd).arg("--workflow").arg(odd));
+    stream.write(b"{}\n");
+    assert_eq!(stream.end().code(), 0);
+    let run = &marks(state.path(), "run")[0];
+    assert!(run.get("workflow").is_none() && run.get("labels").is_none(), "{run}");
 }
 
 #[test]

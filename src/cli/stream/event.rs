@@ -11,16 +11,6 @@ pub enum StreamError {
          tailspan stream`"
     )]
     Terminal,
-    /// A label has two values.
-    #[error("--label gives {label} two values, {first:?} and {second:?}: a run has one value of each label")]
-    TwoValues {
-        /// The name of the label.
-        label: String,
-        /// Its value.
-        first: String,
-        /// What a later argument says.
-        second: String,
-    },
     /// Standard input cannot be read.
     #[error("cannot read standard input")]
     Read(#[source] io::Error),
@@ -36,7 +26,7 @@ impl StreamError {
     /// Whether the command was used wrongly.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Terminal | Self::TwoValues { .. })
+        matches!(self, Self::Terminal)
     }
 }
 

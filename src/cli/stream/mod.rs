@@ -66,14 +66,12 @@ const STUCK: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 ///
-/// Fails if standard input is a terminal or cannot be read, if a label has two values, or if standard output cannot be written for another reason than
-/// that nobody reads it: then the process ends by SIGPIPE, as `cat` does.
+/// Fails if standard input is a terminal or cannot be read, or if standard output cannot be written for another reason than that
+/// nobody reads it: then the process ends by SIGPIPE, as `cat` does.
 pub fn run(args: &StreamArgs, config: Result<&Config, &ConfigError>, env: &Env) -> Result<(), StreamError> {
     if io::stdin().is_terminal() {
         return Err(StreamError::Terminal);
     }
-    // Wrong flags are refused before anything is read, as they are when they are parsed.
-    args.check()?;
     let teller = Arc::new(Teller::default());
     let (events, happened) = mpsc::channel();
     let signals = Signals::hear(&events).map_err(StreamError::Start)?;
