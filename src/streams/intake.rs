@@ -58,11 +58,14 @@ pub enum IntakeError {
     #[error("only a running sidecar takes events")]
     Off,
     /// Nothing says which run they are of.
-    #[error("the header `Tailspan-Run` must name the run by a UUID, or the first line a session by `session_id`")]
+    #[error(
+        "the header `Tailspan-Run` must name the run by a UUID, or a line of the body a session by `session_id`, and no more \
+         than {LINE_BYTES_MAX} bytes may come before it"
+    )]
     NoRun,
     /// The session is no UUID.
     #[error(
-        "the header `Tailspan-Run` must name the run by a UUID, because the session of the first line is none: {0:?}"
+        "the header `Tailspan-Run` must name the run by a UUID, because the first session of the body is none: {0:?}"
     )]
     NoUuid(String),
     /// A mark in the body is of another run.
@@ -89,8 +92,10 @@ pub struct Receiving<'i> {
     run: Option<RunId>,
     caller: Caller,
     file: Option<Arc<Mutex<RunFile>>>,
-    /// The beginning of a line whose end is still to come.
+    /// The beginning of a line whose end is still to come; before it, as long as no line has said which run it is, all lines.
     carry: Vec<u8>,
+    /// How many bytes of it are lines that do not say which run it is.
+    unnamed: usize,
     /// How many bytes of it take a share.
     share: usize,
     /// When the sender says that the next lines arrived.
@@ -125,6 +130,7 @@ impl Intake {
             caller,
             file: None,
             carry: Vec::new(),
+            unnamed: 0,
             share: 0,
             at: None,
             taken,
@@ -191,8 +197,50 @@ impl Intake {
 }
 
 impl Receiving<'_> {
-    /// Takes the next bytes, which arrived at `now`. Whole lines are in the file when this returns.
+    /// Takes the next bytes, which arrived at `now`. Whole lines are in the file when this returns, once a line or the request
+    /// has said which run it is.
     pub fn take(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), IntakeError> {
+        let mut rest = bytes;
+        while self.run.is_none() {
+            let Some(newline) = memchr::memchr(b'\n', rest) else { return self.keep_unnamed(rest) };
+            let (line, after) = rest.split_at(newline + 1);
+            self.keep_unnamed(line)?;
+            self.look_for_run()?;
+            rest = after;
+        }
+        if self.unnamed > 0 {
+            let lines = std::mem::take(&mut self.carry);
+            self.unnamed = 0;
+            self.give_back();
+            self.take_lines(&lines, now)?;
+        }
+        self.take_lines(rest, now)
+    }
+
+    /// Keeps bytes of lines of which none has said which run it is.
+    fn keep_unnamed(&mut self, bytes: &[u8]) -> Result<(), IntakeError> {
+        if self.unnamed > 0 && self.carry.len() + bytes.len() > LINE_BYTES_MAX {
+            return Err(IntakeError::NoRun);
+        }
+        self.keep(bytes)
+    }
+
+    /// Looks whether the line that was kept last says which run it is.
+    fn look_for_run(&mut self) -> Result<(), IntakeError> {
+        let line = self.carry.get(self.unnamed..).unwrap_or_default();
+        self.run = match line::read(line) {
+            Line::Event { session: Some(session), .. } => {
+                Some(RunId::parse(&session).ok_or_else(|| IntakeError::NoUuid(session.into_owned()))?)
+            }
+            Line::Mark(Mark::Run { run, .. }) => Some(run.id),
+            _ => None,
+        };
+        self.unnamed = self.carry.len();
+        Ok(())
+    }
+
+    /// Takes bytes of a run that is known.
+    fn take_lines(&mut self, bytes: &[u8], now: Timestamp) -> Result<(), IntakeError> {
         let Some(end) = memchr::memrchr(b'\n', bytes) else { return self.keep(bytes) };
         let (whole, rest) = bytes.split_at(end + 1);
         let (first, whole) = match memchr::memchr(b'\n', whole) {
@@ -219,13 +267,18 @@ impl Receiving<'_> {
 
     /// Takes the last line if it has no newline, and makes everything durable.
     pub fn finish(mut self, now: Timestamp) -> Result<Taken, IntakeError> {
-        let line = std::mem::take(&mut self.carry);
+        if self.run.is_none() {
+            self.look_for_run()?;
+        }
+        let lines = std::mem::take(&mut self.carry);
         self.give_back();
         let mut items = Vec::new();
-        self.line(&mut items, &line, now)?;
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            self.line(&mut items, line, now)?;
+        }
         self.append(&items, now)?;
         self.sync()?;
-        if self.run.is_none() && self.taken.accepted == 0 {
+        if self.run.is_none() {
             return Err(IntakeError::NoRun);
         }
         Ok(std::mem::take(&mut self.taken))
@@ -291,7 +344,6 @@ impl Receiving<'_> {
                 if self.caller.is_empty() {
                     self.caller = run.caller;
                 }
-                (self.run, self.taken.run) = (Some(run.id.clone()), Some(run.id));
                 self.opened(at)?;
             }
             Mark::At { at, .. } => {
@@ -316,12 +368,8 @@ impl Receiving<'_> {
         if let Some(file) = &self.file {
             return Ok(Arc::clone(file));
         }
-        let id = match (&self.run, &self.taken.session) {
-            (Some(run), _) => run.clone(),
-            (None, Some(session)) => RunId::parse(session).ok_or_else(|| IntakeError::NoUuid(session.clone()))?,
-            (None, None) => return Err(IntakeError::NoRun),
-        };
-        (self.run, self.taken.run) = (Some(id.clone()), Some(id.clone()));
+        let id = self.run.clone().ok_or(IntakeError::NoRun)?;
+        self.taken.run = Some(id.clone());
         let file = self.intake.file(&Run { id, caller: self.caller.clone() }, at)?;
         self.file = Some(Arc::clone(&file));
         self.unsynced = Some(Instant::now());

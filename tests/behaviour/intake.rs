@@ -108,7 +108,7 @@ fn a_run_without_a_name_is_named_after_its_session() {
     assert_problem(
         &side.post(&[], "{\"session_id\":\"abc\"}\n"),
         400,
-        "the session of the first line is none: \"abc\"",
+        "the first session of the body is none: \"abc\"",
     );
     assert_problem(&side.post(&[], ""), 400, "`Tailspan-Run` must name the run");
     assert_eq!(taken(&side.post(&[NAMED], "")), (0, 0, Value::Null));
@@ -121,6 +121,69 @@ fn a_run_without_a_name_is_named_after_its_session() {
         400,
         "the body says that it is of run 00000000-0000-4000-8000-000000000000",
     );
+}
+
+#[test]
+fn a_run_is_named_after_the_first_session_that_any_line_has() {
+    let asks = "{\"type\":\"control_request\",\"request_id\":\"1\"}\n";
+    let begun = "{\"type\":\"tailspan\",\"mark\":\"at\",\"at\":\"2026-11-30T01:02:03.456Z\"}\n";
+    let body = format!("{begun}{asks}junk\n\n{}{}", event(1, 5), event(2, 5).trim_end());
+    for step in [1, 7, 64, body.len()] {
+        let side = Side::start();
+        // However the body comes, and also if it comes again.
+        for _ in 0..2 {
+            let mut client = Client::connect(side.daemon.address);
+            let chunked = ("Transfer-Encoding", "chunked");
+            let head = head("POST", "/api/v1/events", &[NDJSON, chunked], 0).replace("Content-Length: 0\r\n", "");
+            client.send(head.as_bytes());
+            for piece in body.as_bytes().chunks(step) {
+                client.send(&[format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+            }
+            client.send(b"0\r\n\r\n");
+            assert_eq!(taken(&client.read()), (3, 1, json!("5fb3d16f-f9e3-4142-a37d-c727bd6ab70f")));
+            assert_eq!(events(&side.state), [asks.trim_end(), event(1, 5).trim_end(), event(2, 5).trim_end()]);
+            let [file] = files(&side.state).try_into().unwrap();
+            assert_eq!(file.file_stem().unwrap(), "5fb3d16f-f9e3-4142-a37d-c727bd6ab70f");
+            assert!(marks(&side.state, "at").iter().all(|at| at["at"] == "2026-11-30T01:02:03.456Z"));
+        }
+    }
+    let side = Side::start();
+    // The only session may be that of the last line, which needs no newline.
+    assert_eq!(taken(&side.post(&[], asks.to_owned() + event(1, 5).trim_end())).0, 2);
+    assert_problem(&side.post(&[], asks.repeat(1000)), 400, "or a line of the body a session by `session_id`");
+    assert_problem(&side.post(&[], format!("{asks}{{\"session_id\":\"abc\"}}")), 400, "is none: \"abc\"");
+    assert_eq!(events(&side.state).len(), 2);
+}
+
+#[test]
+fn lines_of_no_session_wait_for_one_within_a_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, _) = intake(folder.path());
+    let line = format!("{{\"type\":\"{}\"}}\n", "x".repeat(1 << 20));
+    for lines in [60, 70] {
+        let mut receiving = intake.begin(None, Caller::default()).unwrap();
+        let results: Vec<_> = (0..lines).map(|_| receiving.take(line.as_bytes(), Timestamp(0))).collect();
+        let refused = results.into_iter().filter_map(Result::err).next();
+        match refused {
+            None => {
+                receiving.take(event(1, 5).as_bytes(), Timestamp(0)).unwrap();
+                assert_eq!((lines, receiving.finish(Timestamp(0)).unwrap().accepted), (60, 61));
+            }
+            Some(error) => assert!(lines == 70 && error.to_string().contains("must name the run"), "{error}"),
+        }
+    }
+    // That of a single line is the same, whatever comes in one piece with its end.
+    let longest = event(1, 0).len() - 1;
+    for (bytes, is_taken) in [(64 << 20, true), ((64 << 20) + 1, false)] {
+        let mut receiving = intake.begin(None, Caller::default()).unwrap();
+        let body = event(2, bytes - longest - 1) + &event(3, 1000);
+        let pieces = body.as_bytes().chunks(1 << 20);
+        let result = pieces.map(|piece| receiving.take(piece, Timestamp(0))).find(Result::is_err);
+        assert_eq!(
+            result.map(|result| result.unwrap_err().to_string().contains("a line may have")),
+            (!is_taken).then_some(true)
+        );
+    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub static LINES: BodyForm = BodyForm {
 
 /// The headers of [`take`].
 pub const HEADERS: &[(&str, &str)] = &[
-    ("Tailspan-Run", "The id of the run, a UUID; without it, the session that the first line names."),
+    ("Tailspan-Run", "The id of the run, a UUID; without it, the first session that a line names."),
     ("Tailspan-Workflow", "The name of the workflow that the run belongs to, percent-encoded; 128 letters at most."),
     ("Tailspan-Labels", "Labels of the run as `name=value,name=value`, names and values percent-encoded; 16 at most."),
     ("traceparent", "The span of the caller, as W3C Trace Context has it."),
