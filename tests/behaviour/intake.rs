@@ -226,9 +226,13 @@ fn a_page_cannot_write_and_another_type_is_refused() {
             request(side.daemon.address, "POST", "/api/v1/events", &[("Content-Type", wrong), NAMED], body.as_bytes());
         assert_problem(&reply, 415, "the body must be `application/x-ndjson`");
     }
+    for wrong in ["gzip", "zstd", "identity, gzip"] {
+        assert_problem(&side.post(&[NAMED, ("Content-Encoding", wrong)], &body), 415, "must not be compressed");
+    }
     assert_problem(&request(side.daemon.address, "PUT", "/api/v1/events", &[NDJSON], b""), 405, "takes");
     assert!(files(&side.state).is_empty());
     assert_eq!(taken(&side.post(&[NAMED, ("Origin", "http://127.0.0.1")], &body)).0, 1);
+    assert_eq!(taken(&side.post(&[NAMED, ("Content-Encoding", "Identity")], &body)).0, 1);
 }
 
 #[test]

@@ -96,7 +96,7 @@ const REFUSALS: [Refusal; 11] = [
     },
     Refusal {
         status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        meaning: "The body is of another content type than the route takes.",
+        meaning: "The body is of another content type than the route takes, or compressed (`Content-Encoding`).",
         header: None,
         by: By::Body,
     },
@@ -276,6 +276,12 @@ impl Problem {
     /// The body must be of the content type `takes`.
     pub(in crate::http) fn unsupported_type(takes: &str) -> Self {
         let detail = format!("the body must be `{takes}`, and the header `Content-Type` must say so");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", detail).closing()
+    }
+
+    /// The body must not be compressed.
+    pub(in crate::http) fn unsupported_encoding() -> Self {
+        let detail = "the body must not be compressed: the header `Content-Encoding` may say `identity` only";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", detail).closing()
     }
 

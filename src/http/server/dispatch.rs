@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -126,8 +126,8 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         link: &Arc<Link>,
     ) -> Result<Held, Problem> {
         let route = found.route;
-        if let Some(BodyForm { form, .. }) = route.body.filter(|takes| !is_of_type(&head, takes.form.content_type)) {
-            return Err(Problem::unsupported_type(form.content_type));
+        if let Some(takes) = route.body {
+            check_form(&head, takes)?;
         }
         let slot = self.slots.handler(route.work).await?;
         let (sender, arriving) = Arriving::channel();
@@ -168,12 +168,9 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         takes: Option<&BodyForm>,
     ) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
         let mut bytes_max = self.limits.body_bytes_max;
-        if let Some(BodyForm { form, bytes_max: own_max }) = takes {
-            // A page on another site can send a body without being asked only if it is of one of a few types.
-            if !is_of_type(head, form.content_type) {
-                return Err(Problem::unsupported_type(form.content_type));
-            }
-            bytes_max = bytes_max.min(*own_max);
+        if let Some(takes) = takes {
+            check_form(head, takes)?;
+            bytes_max = bytes_max.min(takes.bytes_max);
         }
         let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|bytes| bytes > bytes_max) {
@@ -277,6 +274,23 @@ async fn pass_on(mut body: Incoming, sender: mpsc::Sender<Arrived>) {
     }
     // A handler that has ended already needs no end.
     drop(sender.send(Arrived::End).await);
+}
+
+/// Checks that the body of a request is said to be of the form that its route takes.
+fn check_form(head: &Parts, takes: &BodyForm) -> Result<(), Problem> {
+    let content_type = takes.form.content_type;
+    // A page on another site can send a body without being asked only if it is of one of a few types.
+    if !is_of_type(head, content_type) {
+        return Err(Problem::unsupported_type(content_type));
+    }
+    if is_encoded(head) { Err(Problem::unsupported_encoding()) } else { Ok(()) }
+}
+
+/// Whether the body of a request is said to be compressed, or to be encoded otherwise.
+fn is_encoded(head: &Parts) -> bool {
+    let is_plain = |coding: &str| coding.trim().is_empty() || coding.trim().eq_ignore_ascii_case("identity");
+    let mut given = head.headers.get_all(CONTENT_ENCODING).iter();
+    !given.all(|value| value.to_str().is_ok_and(|codings| codings.split(',').all(is_plain)))
 }
 
 /// Whether the body of a request is said to be of a content type, whatever parameters that has.
