@@ -190,7 +190,7 @@ pub enum RunOutcome {
     Success,
     /// The limit of requests was reached.
     MaxTurns,
-    /// Anything else went wrong, a budget that was spent included.
+    /// Anything else went wrong, a budget that was spent included, and a client that told nothing.
     DuringExecution,
     /// The API did not answer.
     ApiError,
@@ -359,7 +359,12 @@ impl Run {
     #[must_use]
     pub fn outcome(&self) -> RunOutcome {
         let Some(result) = self.result() else {
-            return if self.end().is_some() { RunOutcome::Killed } else { RunOutcome::Running };
+            return match self.end() {
+                None => RunOutcome::Running,
+                // The output was closed before its `init`: the client did not start, or was not asked for its stream.
+                Some(_) if self.sessions.is_empty() && self.ended.is_some() => RunOutcome::DuringExecution,
+                Some(_) => RunOutcome::Killed,
+            };
         };
         let reason = result.reason.as_deref().unwrap_or_default();
         match (&*result.subtype, reason) {

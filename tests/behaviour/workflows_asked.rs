@@ -29,6 +29,25 @@ fn usd(value: &Value) -> Money {
 }
 
 #[test]
+fn a_run_whose_client_told_nothing_has_failed_and_was_not_killed() {
+    let init = "{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"5fb3d16f-f9e3-4142-a37d-c727bd6ab70f\"}\n";
+    let failed = "error_during_execution";
+    for (output, outcome) in [("", failed), ("The answer is 4.\n", failed), ("\n{}\n", failed), (init, "killed")] {
+        let (asked, _world, _folder) = filled(|world| {
+            let stream = world.root.with_file_name("stream.jsonl");
+            fs::write(&stream, output).unwrap();
+            put_run(world, &stream, &run_id(1), &json!({"workflow": "nightly"}));
+        });
+        let run = asked.answer(&format!("/runs/{}", run_id(1)));
+        assert_eq!((&run["outcome"], &run["exit_reason"]), (&json!(outcome), &Value::Null), "{output}");
+        assert!(run["ended_at"].is_string(), "{run}");
+        // It is there as one that did not succeed.
+        let workflow = &asked.answer("/workflows")["workflows"][0];
+        assert_eq!((&workflow["runs"], &workflow["success_ratio"]), (&json!(1), &json!(0.0)), "{output}");
+    }
+}
+
+#[test]
 fn long_names_of_workflows_and_labels_are_told_whole() {
     let names = ["a", "b"].map(|end| format!("{}{end}", "update-".repeat(12)));
     let urls = ["a", "b"].map(|end| format!("https://example.com/{}{end}", "deep/".repeat(30)));
