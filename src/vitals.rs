@@ -426,7 +426,7 @@ impl Vitals {
             rows: session.rows.clone(),
             told: outside.told(&session.id),
             process: outside.process(&session.id, session.config.as_deref().filter(|_| session.rows.is_listed)),
-            overdue: overdue.map(|open| OpenCall { tool: Arc::clone(&open.tool), since: open.since }),
+            overdue: overdue.map(|open| OpenCall { id: None, tool: Arc::clone(&open.tool), since: open.since }),
         };
         wait(&signs, now, u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX))
     }

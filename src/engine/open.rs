@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::Engine;
-use crate::ledger::known::Changed;
+use crate::ledger::known::{Asked, AskedCall, AskedWhat, Changed, Question};
+use crate::ledger::run::Run;
+use crate::ledger::unit::{Tool, Unit};
 use crate::store::StoreError;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
@@ -51,9 +53,14 @@ impl Engine {
                 self.projections.recall(&Changed::new(&unit));
                 let last = unit.sections.as_ref().and_then(|sections| sections.count.checked_sub(1));
                 let section = last.map(|last| rows.section(unit.key.id(), last)).transpose()?.flatten();
-                if let Some(section) = section {
-                    self.projections.recall(&Changed::section(&unit, &section));
+                if let Some(section) = &section {
+                    self.projections.recall(&Changed::section(&unit, section));
                 }
+                let run = unit.of_run.as_ref().filter(|of_run| session.runs.last() == Some(&of_run.run));
+                let run = run.map(|of_run| rows.run(of_run.run)).transpose()?.flatten();
+                let tools = unit.parts.tools.iter().chain(section.iter().flat_map(|section| &section.parts.tools));
+                let asked = run.map(|run| asked_in(&run, &unit, tools)).unwrap_or_default();
+                asked.into_iter().for_each(|asked| self.known.asked.push(asked));
             }
             self.projections.live().note_session(&session);
         }
@@ -80,4 +87,16 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The questions of a unit that a stream told of and that nothing has ended, or that its run has ended.
+fn asked_in<'t>(run: &Run, unit: &Unit, tools: impl Iterator<Item = &'t Tool>) -> Vec<Asked> {
+    let asked = |at, what| Asked { session: unit.session().clone(), at, what };
+    if let Some(at) = run.end() {
+        return vec![asked(at, AskedWhat::RunEnded(run.id))];
+    }
+    let is_background = unit.agent.as_ref().is_some_and(|agent| agent.background);
+    let question = Question { run: run.id, request: None, is_background };
+    let open = tools.filter(|tool| tool.is_open() && (run.is_working || is_background));
+    open.filter_map(|tool| Some(asked(tool.asked?, AskedWhat::Began(question, AskedCall::of(unit, tool))))).collect()
 }

@@ -1,6 +1,6 @@
 //! Decides what only a stream told, when its run is over or nothing more of it comes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::ControlFlow;
 
 use super::Engine;
@@ -165,9 +165,9 @@ impl Engine {
         Ok(latest.map(|(_, unit)| unit))
     }
 
-    /// Takes out questions whether a call may run that a stream told of, and their answers, at most since the last time.
-    pub fn asked(&mut self) -> Vec<Asked> {
-        std::mem::take(&mut self.known.asked)
+    /// Takes out what streams told of questions whether calls may run since the last time, in the order of their lines.
+    pub fn asked(&mut self) -> VecDeque<Asked> {
+        self.known.asked.take()
     }
 
     /// Brings the rests of changed sessions up to date. The file of a session may tell later what was its rest before.

@@ -385,7 +385,7 @@ impl Fold<'_> {
             tool.background |= result.background;
         }
         self.told_by(home, &result.call);
-        self.asked_about(&result.call, seen.time);
+        self.returned(&result.call, seen.time);
         if let Some(run) = &result.workflow {
             self.workflow_call(seen, &result.call, run);
         }

@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod agents;
+mod asked;
 mod claim;
 mod copies;
 mod derived;

@@ -17,12 +17,10 @@
 //!
 //! [`Known::rank_is_better`]: super::known::Known
 
-use std::sync::Arc;
-
 use super::account::{Account, AccountSource, models_of};
 use super::derived::hash_of;
 use super::fold::{Fold, PlacedRow};
-use super::known::{Asked, StreamThread};
+use super::known::{AskedWhat, StreamThread};
 use super::money::Money;
 use super::run::{Provisional, Run, StreamPrompt};
 use super::unit::{Claim, ClaimBy, Identity, Message, OfRun, RowFact, RowPlace, Unit, UnitId, UnitKey};
@@ -37,12 +35,12 @@ impl Fold<'_> {
         self.known.streams.contains(&self.file)
     }
 
-    fn stream(&mut self) -> &mut StreamThread {
+    pub(super) fn stream(&mut self) -> &mut StreamThread {
         self.known.thread_mut(self.file).stream.get_or_insert_default()
     }
 
     /// The run of this stream. A stream without a mark of its own is a run by the name of its file.
-    fn run_id(&mut self) -> RunId {
+    pub(super) fn run_id(&mut self) -> RunId {
         let named = RunId(RowId::of(&self.known.stem(self.file).0));
         *self.stream().run.get_or_insert(named)
     }
@@ -77,7 +75,8 @@ impl Fold<'_> {
                 let prompt = StreamPrompt { time: time.unwrap_or(at), place, chars: *chars, command: command.clone() };
                 self.stream().prompt = Some(prompt);
             }
-            StreamLine::Permission { call } => self.permission(call),
+            StreamLine::Permission { call, request } => self.permission(call, request.as_deref()),
+            StreamLine::Answered { request } => self.request_answered(request),
             StreamLine::Reset => self.known.thread_mut(self.file).current = None,
             StreamLine::Retry { id, session, what } => self.later(session, *id, Fact::Failure(*what)),
             StreamLine::Compaction { id, session, what } => self.later(session, *id, Fact::Compaction(what.clone())),
@@ -115,6 +114,7 @@ impl Fold<'_> {
                 let run = self.run();
                 run.ended = run.ended.max(Some(at)).max(run.last);
                 run.torn_bytes = run.torn_bytes.max(*torn_bytes);
+                self.tell_sessions(AskedWhat::RunEnded);
             }
         }
     }
@@ -122,7 +122,12 @@ impl Fold<'_> {
     fn arrived(&mut self, at: Timestamp) {
         let stream = self.stream();
         stream.arrived = stream.arrived.max(at);
-        self.run().arrived(at);
+        let run = self.run();
+        let had_ended = run.end().is_some();
+        run.arrived(at);
+        if had_ended && run.end().is_none() {
+            self.tell_sessions(AskedWhat::RunBegan);
+        }
     }
 
     /// Notes that a line is of a session. Returns when the line arrived.
@@ -140,6 +145,7 @@ impl Fold<'_> {
         }
         if !self.known.session(session).is_some_and(|known| known.runs.contains(&run)) {
             self.known.session_mut(session).joined(run);
+            self.tell_of_questions(session, at, AskedWhat::RunBegan(run));
         }
         at
     }
@@ -411,39 +417,6 @@ impl Fold<'_> {
         true
     }
 
-    /// Takes in that somebody is asked whether a call may run.
-    fn permission(&mut self, call: &str) {
-        let at = self.stream().arrived;
-        let Some(home) = self.known.index.home(Identity::Call(call).hash()) else { return };
-        let known = self.known.parts(home).and_then(|parts| parts.tool(call));
-        if known.is_some_and(|tool| tool.asked.is_none_or(|asked| at < asked))
-            && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(call))
-        {
-            tool.asked = Some(at);
-        }
-        self.asked_about(call, at);
-    }
-
-    /// Notes that somebody is asked about a call, or that it has its result.
-    pub(super) fn asked_about(&mut self, call: &str, at: Timestamp) {
-        /// Most questions that nobody takes out, in a pass without a sidecar.
-        const ASKED_MAX: usize = 10_000;
-        let Some(home) = self.known.index.home(Identity::Call(call).hash()) else { return };
-        let Some(tool) = self.known.parts(home).and_then(|parts| parts.tool(call)) else { return };
-        let Some(unit) = self.known.unit(self.known.index.owner(home)) else { return };
-        if tool.asked.is_none() || self.known.asked.len() >= ASKED_MAX {
-            return;
-        }
-        let asked = Asked {
-            session: unit.session().clone(),
-            tool: tool.call.as_ref().map(|call| Arc::clone(&call.name)),
-            agent: unit.agent.as_ref().map(|agent| agent.id.clone()),
-            at,
-            is_over: tool.result.is_some(),
-        };
-        self.known.asked.push(asked);
-    }
-
     /// Takes in the client's account of a turn, which is over.
     fn stream_result(&mut self, result: &StreamResult, record: &Record) {
         let at = self.in_session(&result.session);
@@ -458,6 +431,7 @@ impl Fold<'_> {
         stream.prompt = None;
         stream.later.clear();
         let own = self.run_id();
+        self.tell_of_questions(&result.session, at, AskedWhat::TurnEnded(own));
         let is_copy = self.known.is_told_elsewhere(own, result);
         let run = self.run();
         run.is_working = false;

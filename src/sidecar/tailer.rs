@@ -335,6 +335,8 @@ impl Tailer {
             self.engine.flush_some()?;
             return Ok(());
         }
+        // Else waits that were told before this start would be told to end.
+        waits::hear(&mut self.engine, &self.shared.vitals, now());
         self.publish()?;
         self.shared.vitals.initial_scan_complete.set(true);
         self.shared.vitals.is_following.set(true);

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::engine::Engine;
+use crate::ledger::known::{Asked, AskedCall, AskedWhat, Question};
 use crate::sidecar::news::WaitNews;
 use crate::store::{StoreError, StoreReader, Told as ToldEvent};
 use crate::transcript::time::Timestamp;
 use crate::vitals::Vitals;
-use crate::waiting::{Told, ToldKind, Wait, WaitFor, Waits};
+use crate::waiting::{HostCall, Told, ToldKind, Wait, WaitFor, Waits};
 
 /// A question that is older than this when it is read, in milliseconds, is not waited for.
 const RECENT_MS: u64 = 3_600_000;
@@ -41,17 +42,29 @@ pub(super) fn told(reader: &StoreReader) -> Result<Waits, StoreError> {
     Ok(told)
 }
 
-/// Notes which sessions wait for a program that the client asks whether a call may run, as streams tell.
-pub(super) fn hear(engine: &mut Engine, vitals: &Vitals, now: Timestamp) {
-    for asked in engine.asked() {
-        // What was asked long ago, in a stream that is read only now, is over.
-        let is_recent = now.since_ms(asked.at) <= RECENT_MS;
-        let kind = if asked.is_over { ToldKind::ToolEnded } else { ToldKind::HostAsked };
-        let agent = asked.agent.map(|agent| agent.shared());
-        if is_recent {
-            vitals.tell(&asked.session, &Told { at: asked.at, kind, agent, tool: asked.tool });
-        }
+/// Notes which sessions wait for a program that the client asks whether a call may run, as streams tell. Returns true if
+/// something was told.
+pub(super) fn hear(engine: &mut Engine, vitals: &Vitals, now: Timestamp) -> bool {
+    let all = engine.asked();
+    let has_news = !all.is_empty();
+    for Asked { session, at, what } in all {
+        // What was asked or ended long ago, in a stream that is read only now, is over.
+        let is_recent = now.since_ms(at) <= RECENT_MS;
+        let of_call = |call: AskedCall| (call.agent.map(|agent| agent.shared()), call.tool);
+        let (kind, (agent, tool)) = match what {
+            AskedWhat::Began(..) | AskedWhat::RunEnded(_) if !is_recent => continue,
+            AskedWhat::Began(Question { run, request, is_background }, call) => {
+                (ToldKind::HostAsked(HostCall { call: call.id, request, run, is_background }), of_call(call))
+            }
+            AskedWhat::Returned(call) => (ToldKind::HostReturned(call.id), of_call(call)),
+            AskedWhat::Answered { run, request } => (ToldKind::HostAnswered(run, request), (None, None)),
+            AskedWhat::TurnEnded(run) => (ToldKind::HostStopped(run), (None, None)),
+            AskedWhat::RunEnded(run) => (ToldKind::HostEnded(run), (None, None)),
+            AskedWhat::RunBegan(run) => (ToldKind::HostBegan(run), (None, None)),
+        };
+        vitals.tell(&session, &Told { at, kind, agent, tool });
     }
+    has_news
 }
 
 /// Hands waits that began or ended to the engine, which tells them with its next commit.

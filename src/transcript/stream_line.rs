@@ -71,6 +71,13 @@ pub enum StreamLine {
     Permission {
         /// `tool_use.id`
         call: Box<str>,
+        /// `request_id`
+        request: Option<Box<str>>,
+    },
+    /// `control_cancel_request`, or a `control_response`: a request was taken back, or answered.
+    Answered {
+        /// `request_id`
+        request: Box<str>,
     },
     /// `conversation_reset`: further lines belong to a new session.
     Reset,

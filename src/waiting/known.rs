@@ -23,6 +23,9 @@ pub struct Outside {
 impl Outside {
     /// Takes in what was told of a session.
     pub fn tell(&mut self, session: &SessionId, told: &Told) {
+        if told.kind.only_ends() && !self.told.contains_key(session) {
+            return;
+        }
         self.told.entry(session.clone()).or_default().note(told);
         if self.told.len() > TOLD_MAX
             && let Some(oldest) = self.told.iter().min_by_key(|(_, told)| told.last).map(|(id, _)| id.clone())

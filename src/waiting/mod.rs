@@ -28,5 +28,5 @@ pub use changes::{WaitChange, changes};
 pub use known::Outside;
 pub use process::{ProcessSigns, ProcessStatus};
 pub use rows::{OpenCall, RowSigns, RowState, ThreadSigns};
-pub use told::{Told, ToldKind, ToldSigns};
+pub use told::{HostCall, Told, ToldKind, ToldSigns};
 pub use wait::{ASKING, Signs, Wait, WaitFor, Waits, wait};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::ledger::known::Changed;
 use crate::ledger::session::Session;
-use crate::ledger::unit::{Unit, UnitId};
+use crate::ledger::unit::{Identity, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::record::Origin;
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 
 /// Most turns and sub-agents of one session that are kept; the earliest are forgotten first.
@@ -32,6 +33,8 @@ pub struct RowSigns {
     pub is_closed: bool,
     /// The latest turn, if it is over.
     pub over: Option<TurnOver>,
+    /// The run that the latest turn of the main thread belongs to; `None` unless a stream tells.
+    pub run: Option<RunId>,
     /// The main thread and the sub-agents, as far as something happened in them lately.
     pub threads: Vec<ThreadSigns>,
 }
@@ -50,6 +53,10 @@ pub struct TurnOver {
 pub struct ThreadSigns {
     /// The sub-agent; `None` for the main thread.
     pub agent: Option<Arc<str>>,
+    /// When it began.
+    pub started: Timestamp,
+    /// True for a turn of the session file: it is over once another began.
+    pub is_turn: bool,
     /// When something last happened in it.
     pub last: Timestamp,
     /// Its calls without a result.
@@ -59,6 +66,8 @@ pub struct ThreadSigns {
 /// A call without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCall {
+    /// Hash of its id, see [`Identity::Call`]; `None` if it does not matter which call it is.
+    pub id: Option<u64>,
     /// Name of the tool.
     pub tool: Arc<str>,
     /// When it was called.
@@ -81,6 +90,8 @@ pub struct RowState {
 struct UnitState {
     agent: Option<Arc<str>>,
     is_turn: bool,
+    is_in_file: bool,
+    run: Option<RunId>,
     started: Timestamp,
     last: Timestamp,
     over: Option<TurnOver>,
@@ -130,12 +141,14 @@ impl RowState {
     #[must_use]
     pub fn signs(&self) -> RowSigns {
         let latest = self.units.values().filter(|unit| unit.is_turn).max_by_key(|unit| unit.started);
+        let main = self.units.values().filter(|unit| unit.agent.is_none()).max_by_key(|unit| unit.started);
         RowSigns {
             is_of_a_person: self.is_of_a_person,
             is_listed: self.is_listed,
             last: self.last,
             is_closed: self.accounted.is_some_and(|accounted| accounted >= self.last),
             over: latest.and_then(|turn| turn.over),
+            run: main.and_then(|unit| unit.run),
             threads: self.units.values().map(UnitState::signs).collect(),
         }
     }
@@ -146,13 +159,18 @@ impl UnitState {
         let unit = change.unit;
         self.agent = unit.agent.as_ref().map(|agent| agent.id.shared());
         self.is_turn = unit.is_turn();
+        self.is_in_file = unit.provisional.is_none();
+        self.run = unit.of_run.as_ref().map(|of_run| of_run.run);
         self.started = unit.started();
         self.last = unit.last;
         self.over = over(unit);
         self.is_superseded = unit.superseded.is_some();
-        let calls = change.parts.tools.iter().filter(|tool| tool.is_open()).filter_map(|tool| tool.call.as_ref());
-        let open: Vec<OpenCall> =
-            calls.map(|call| OpenCall { tool: Arc::clone(&call.name), since: call.rank.time }).take(OPEN_MAX).collect();
+        let open = change.parts.tools.iter().filter(|tool| tool.is_open()).filter_map(|tool| {
+            let call = tool.call.as_ref()?;
+            let id = Some(Identity::Call(&tool.id).hash());
+            Some(OpenCall { id, tool: Arc::clone(&call.name), since: call.rank.time })
+        });
+        let open: Vec<OpenCall> = open.take(OPEN_MAX).collect();
         if open.is_empty() {
             self.open.remove(&change.home);
         } else {
@@ -163,7 +181,8 @@ impl UnitState {
     fn signs(&self) -> ThreadSigns {
         // What an interrupted turn left open will never have a result.
         let open = if self.over.is_some() { Vec::new() } else { self.open.values().flatten().cloned().collect() };
-        ThreadSigns { agent: self.agent.clone(), last: self.last, open }
+        let is_turn = self.is_turn && self.is_in_file;
+        ThreadSigns { agent: self.agent.clone(), started: self.started, is_turn, last: self.last, open }
     }
 }
 

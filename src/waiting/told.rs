@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 
 /// Most questions of one session that are kept.
@@ -9,6 +10,10 @@ const ASKS_MAX: usize = 64;
 
 /// Longest time from a question to the reminder of it, in milliseconds. The client waits for six seconds without a key.
 const REMINDED_MS_MAX: u64 = 10 * 60_000;
+
+/// Hooks that run beside each other write their lines within so many milliseconds. A line that is earlier than one before it
+/// by more was written after the clock had been set back.
+const BESIDE_MS: u64 = 10_000;
 
 /// Something that was told of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +34,17 @@ pub enum ToldKind {
     /// The client asks whether a tool may run.
     PermissionAsked,
     /// The same, by a program that answers in the place of a person or shows it to one (`can_use_tool`).
-    HostAsked,
+    HostAsked(HostCall),
+    /// The call of this id has its result.
+    HostReturned(u64),
+    /// The request of this run was answered, or taken back.
+    HostAnswered(RunId, u64),
+    /// A turn of the main thread has ended in this run.
+    HostStopped(RunId),
+    /// This run is over.
+    HostEnded(RunId),
+    /// This run has the session now, and no other has it.
+    HostBegan(RunId),
     /// A person is reminded of a question that has stood for some seconds.
     Reminded,
     /// The question about a tool was answered, or the tool has run.
@@ -48,6 +63,27 @@ pub enum ToldKind {
     Other,
 }
 
+/// What tells a question of a program apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostCall {
+    /// The call, by [`OpenCall::id`](super::rows::OpenCall::id).
+    pub call: u64,
+    /// The request, by a hash of its id; `None` if it is not known.
+    pub request: Option<u64>,
+    /// The run of the client.
+    pub run: RunId,
+    /// True if a sub-agent asks which goes on behind the end of the turn.
+    pub is_background: bool,
+}
+
+impl ToldKind {
+    /// True for what ends questions of a program and matters only if there are some.
+    #[must_use]
+    pub const fn only_ends(self) -> bool {
+        matches!(self, Self::HostReturned(_) | Self::HostAnswered(..) | Self::HostStopped(_) | Self::HostBegan(_))
+    }
+}
+
 /// A question that was asked and of which no answer was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -57,8 +93,8 @@ pub struct Asked {
     pub tool: Option<Arc<str>>,
     /// The sub-agent that wants to use it.
     pub agent: Option<Arc<str>>,
-    /// True if a program asks, and not the client its terminal.
-    pub by_host: bool,
+    /// The program that asks; `None` if the client asks in its terminal.
+    pub host: Option<HostCall>,
 }
 
 /// All that was told of a session and still matters.
@@ -70,27 +106,32 @@ pub struct ToldSigns {
     pub ended: Option<Timestamp>,
     /// When the latest turn of the main thread ended, if none has begun since.
     pub stopped: Option<Timestamp>,
+    /// The run that ended last, if nothing more came of it.
+    pub over: Option<RunId>,
     /// When something was told last.
     pub last: Timestamp,
 }
 
 impl ToldSigns {
     /// Takes in what was told. The order is that of time; what is told late of an earlier moment changes nothing that
-    /// was told of a later one.
+    /// was told of a later one. Of questions of a program nothing but the order counts in which they are told.
     pub fn note(&mut self, told: &Told) {
         self.last = self.last.max(told.at);
-        let is_of = |asked: &Asked| asked.agent == told.agent && asked.at <= told.at;
+        let is_of = |asked: &Asked| asked.agent == told.agent && is_before(asked.at, told.at);
         match told.kind {
-            ToldKind::PermissionAsked | ToldKind::HostAsked => self.ask(told),
+            ToldKind::PermissionAsked => self.ask(told, None),
             ToldKind::Reminded => {
                 // It names neither tool nor sub-agent. A client that tells the question itself tells it before.
                 let is_known = |asked: &Asked| asked.tool.is_some() && told.at.since_ms(asked.at) <= REMINDED_MS_MAX;
                 if !self.asked.iter().any(is_known) {
                     self.asked.retain(|asked| asked.tool.is_some());
-                    self.ask(told);
+                    self.ask(told, None);
                 }
             }
-            ToldKind::ToolEnded => self.asked.retain(|asked| !(is_of(asked) && is_about(asked, told))),
+            // It names no call, and two calls of one tool may be asked about by a program at the same time.
+            ToldKind::ToolEnded => {
+                self.asked.retain(|asked| asked.host.is_some() || !(is_of(asked) && is_about(asked, told)));
+            }
             ToldKind::AgentStopped => self.asked.retain(|asked| !is_of(asked)),
             // A sub-agent in the background goes on asking.
             ToldKind::Prompted => {
@@ -104,28 +145,62 @@ impl ToldSigns {
                 }
             }
             ToldKind::SessionBegan => {
-                self.asked.retain(|asked| asked.at > told.at);
+                self.asked.retain(|asked| !is_before(asked.at, told.at));
                 self.ended = self.ended.filter(|ended| *ended > told.at);
             }
             ToldKind::SessionEnded => {
-                self.asked.retain(|asked| asked.at > told.at);
+                self.asked.retain(|asked| !is_before(asked.at, told.at));
                 self.ended = Some(told.at);
             }
-            ToldKind::Other => {}
+            ToldKind::HostReturned(call) => {
+                // A hook may have told the same question.
+                self.asked.retain(|asked| match asked.host {
+                    Some(host) => host.call != call,
+                    None => !(is_of(asked) && is_about(asked, told)),
+                });
+            }
+            _ => self.note_host(told),
         }
     }
 
-    fn ask(&mut self, told: &Told) {
+    fn note_host(&mut self, told: &Told) {
+        match told.kind {
+            ToldKind::HostAsked(host) => {
+                self.retain_hosts(|known| known.call != host.call);
+                self.over = self.over.filter(|over| *over != host.run);
+                self.ask(told, Some(host));
+            }
+            ToldKind::HostAnswered(run, request) => {
+                self.retain_hosts(|host| host.run != run || host.request != Some(request));
+            }
+            ToldKind::HostStopped(run) => self.retain_hosts(|host| host.run != run || host.is_background),
+            ToldKind::HostEnded(run) => {
+                self.retain_hosts(|host| host.run != run);
+                self.over = Some(run);
+            }
+            ToldKind::HostBegan(run) => {
+                self.retain_hosts(|host| host.run == run);
+                self.over = self.over.filter(|over| *over != run);
+            }
+            _ => {}
+        }
+    }
+
+    fn retain_hosts(&mut self, stays: impl Fn(&HostCall) -> bool) {
+        self.asked.retain(|asked| asked.host.as_ref().is_none_or(&stays));
+    }
+
+    fn ask(&mut self, told: &Told, host: Option<HostCall>) {
         if self.asked.len() >= ASKS_MAX {
             self.asked.remove(0);
         }
-        self.asked.push(Asked {
-            at: told.at,
-            tool: told.tool.clone(),
-            agent: told.agent.clone(),
-            by_host: told.kind == ToldKind::HostAsked,
-        });
+        self.asked.push(Asked { at: told.at, tool: told.tool.clone(), agent: told.agent.clone(), host });
     }
+}
+
+/// True if a question was asked before something else was told, which came behind it.
+fn is_before(asked: Timestamp, told: Timestamp) -> bool {
+    asked <= told || asked.since_ms(told) > BESIDE_MS
 }
 
 /// True if a question is about the tool that was told of, as far as both say.

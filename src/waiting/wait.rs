@@ -108,8 +108,9 @@ fn has_ended(signs: &Signs, now: Timestamp, idle_ms: u64) -> bool {
         ProcessSigns::Runs { .. } => false,
         ProcessSigns::Unknown => {
             let is_told = told.ended.is_some_and(|ended| ended >= rows.last);
+            let is_over = told.over.is_some() && told.over == rows.run;
             let is_closed = rows.is_closed && told.last <= rows.last;
-            is_told || is_closed || now.since_ms(rows.last.max(told.last)) > idle_ms
+            is_told || is_over || is_closed || now.since_ms(rows.last.max(told.last)) > idle_ms
         }
     }
 }
@@ -139,9 +140,10 @@ fn stands(asked: &Asked, signs: &Signs, now: Timestamp) -> bool {
     if now.since_ms(asked.at) < STANDS_MS {
         return false;
     }
-    if let ProcessSigns::Runs { is_terminal: true, status: Some((status, since)) } = signs.process
-        && !asked.by_host
-    {
+    if let Some(host) = asked.host {
+        return is_open(host.call, &signs.rows);
+    }
+    if let ProcessSigns::Runs { is_terminal: true, status: Some((status, since)) } = signs.process {
         let waits = matches!(status, ProcessStatus::WaitsForPermission | ProcessStatus::WaitsForAnswer);
         // It changes its status when it asks, and once more when it is answered.
         if !waits && since >= asked.at {
@@ -158,6 +160,15 @@ fn stands(asked: &Asked, signs: &Signs, now: Timestamp) -> bool {
     let has_gone_on = |thread: &ThreadSigns| thread.last > asked.at;
     let is_over = threads.clone().any(has_gone_on) && !threads.any(|thread| thread.open.iter().any(is_open));
     !is_over
+}
+
+/// Whether a call has no result, and no turn has begun since that of the call. No time counts here but those of the rows
+/// among themselves: who asks may have another clock.
+fn is_open(call: u64, rows: &RowSigns) -> bool {
+    let is_in = |thread: &&ThreadSigns| thread.open.iter().any(|open| open.id == Some(call));
+    let Some(thread) = rows.threads.iter().find(is_in) else { return false };
+    let is_later = |other: &ThreadSigns| other.is_turn && other.agent.is_none() && other.started > thread.started;
+    thread.agent.is_some() || !rows.threads.iter().any(is_later)
 }
 
 /// A tool that asks a person and has no answer.

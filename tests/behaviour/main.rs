@@ -80,6 +80,7 @@ mod export_files;
 mod export_tables;
 mod hooks;
 mod hooks_live;
+mod host_waits;
 mod http;
 mod http_load;
 mod http_streams;

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
-use tailspan::transcript::ids::SessionId;
+use tailspan::transcript::ids::{RowId, SessionId};
+use tailspan::transcript::stream::RunId;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::catalog;
 use tailspan::views::metrics::totals::Snapshot;
 use tailspan::vitals::Vitals;
 use tailspan::waiting::{
-    ASKING, OpenCall, ProcessSigns, ProcessStatus, RowSigns, Signs, ThreadSigns, Told, ToldKind, ToldSigns, Wait,
-    WaitFor, Waits, changes, wait,
+    ASKING, HostCall, OpenCall, ProcessSigns, ProcessStatus, RowSigns, Signs, ThreadSigns, Told, ToldKind, ToldSigns,
+    Wait, WaitFor, Waits, changes, wait,
 };
 
 use crate::support::world::{Dice, World, append, files_below, recordings};
@@ -146,8 +147,11 @@ fn told(kind: ToldKind, at: i64, tool: Option<&str>) -> Told {
 }
 
 fn rows(last: i64, open: &[(&str, i64)]) -> RowSigns {
-    let open = open.iter().map(|(tool, since)| OpenCall { tool: (*tool).into(), since: Timestamp(*since) }).collect();
-    let thread = ThreadSigns { agent: None, last: Timestamp(last), open };
+    let open = open
+        .iter()
+        .map(|(tool, since)| OpenCall { id: None, tool: (*tool).into(), since: Timestamp(*since) })
+        .collect();
+    let thread = ThreadSigns { last: Timestamp(last), open, ..ThreadSigns::default() };
     RowSigns { is_of_a_person: true, last: Timestamp(last), threads: vec![thread], ..RowSigns::default() }
 }
 
@@ -199,7 +203,7 @@ fn the_status_of_the_process_is_believed_before_anything_else() {
     assert_eq!(word(&signs, 5_000), Some(("permission", 990, Some("Bash".to_owned()))));
     // It was allowed, and runs for minutes before its result is written.
     signs.process = runs(ProcessStatus::Busy, 6_000);
-    signs.overdue = Some(OpenCall { tool: "Bash".into(), since: Timestamp(800) });
+    signs.overdue = Some(OpenCall { id: None, tool: "Bash".into(), since: Timestamp(800) });
     assert_eq!(word(&signs, 500_000), None);
     // A client that does not tell of dialogs has been busy since before.
     signs.process = runs(ProcessStatus::Busy, 100);
@@ -208,16 +212,19 @@ fn the_status_of_the_process_is_believed_before_anything_else() {
     assert_eq!(word(&signs, 5_000), None);
     // A program that has the client ask it shows the question to a person; the client itself goes on being busy.
     let mut hosted = Signs { rows: rows(900, &[("Bash", 800)]), ..Signs::default() };
-    hosted.told.note(&told(ToldKind::HostAsked, 1_000, Some("Bash")));
+    let run = RunId(RowId(1));
+    let asks = HostCall { call: 7, request: None, run, is_background: false };
+    hosted.rows.threads[0].open[0].id = Some(7);
+    hosted.told.note(&told(ToldKind::HostAsked(asks), 1_000, Some("Bash")));
     hosted.process = runs(ProcessStatus::Busy, 1_001);
     assert_eq!(word(&hosted, 5_000), Some(("permission", 1_000, Some("Bash".to_owned()))));
-    hosted.told.note(&told(ToldKind::ToolEnded, 6_000, Some("Bash")));
+    hosted.told.note(&told(ToldKind::HostReturned(7), 500, Some("Bash")));
     assert_eq!(word(&hosted, 6_500), None);
 }
 
 #[test]
 fn without_news_an_overdue_call_is_unknown_and_a_quiet_session_over() {
-    let overdue = Some(OpenCall { tool: "Bash".into(), since: Timestamp(800) });
+    let overdue = Some(OpenCall { id: None, tool: "Bash".into(), since: Timestamp(800) });
     let signs = Signs { rows: rows(900, &[("Bash", 800)]), overdue, ..Signs::default() };
     assert_eq!(word(&signs, 70_000), Some(("unknown", 800, Some("Bash".to_owned()))));
     assert_eq!(word(&signs, 900 + IDLE_MS as i64 + 1), None);
@@ -249,4 +256,21 @@ fn a_wait_for_something_else_is_another_wait() {
 fn the_metric_has_every_kind_of_wait() {
     let words: Vec<&str> = WaitFor::ALL.iter().map(|of| of.word()).collect();
     assert_eq!(catalog::SESSIONS_WAITING.labels[1].at_start(), words);
+}
+
+#[test]
+fn a_clock_that_is_set_back_leaves_no_question_of_a_hook() {
+    let minute = 60_000;
+    let ends =
+        [ToldKind::ToolEnded, ToldKind::Stopped, ToldKind::Prompted, ToldKind::SessionBegan, ToldKind::SessionEnded];
+    for kind in ends {
+        let mut signs = ToldSigns::default();
+        signs.note(&told(ToldKind::PermissionAsked, 10 * minute, Some("Bash")));
+        signs.note(&told(kind, 5 * minute, None));
+        assert_eq!(signs.asked, [], "{kind:?}");
+        // Hooks of calls beside each other may write their lines in any order.
+        signs.note(&told(ToldKind::PermissionAsked, 10 * minute, Some("Bash")));
+        signs.note(&told(kind, 10 * minute - 200, None));
+        assert_eq!(signs.asked.len(), 1, "{kind:?}");
+    }
 }

@@ -1,10 +1,9 @@
 //! When rows arrived on the stream, until the session file has them: the delay between the two is measured while both come.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::transcript::hash::ById;
-use crate::transcript::ids::{AgentId, SessionId};
+use crate::transcript::ids::SessionId;
 use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 
@@ -27,21 +26,6 @@ pub struct Delay {
     pub session: SessionId,
     /// The delay in milliseconds; 0 if the file was first.
     pub ms: u32,
-}
-
-/// A question whether a call may run, or its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// The session.
-    pub session: SessionId,
-    /// The name of the tool, if it is known.
-    pub tool: Option<Arc<str>>,
-    /// The sub-agent that made the call.
-    pub agent: Option<AgentId>,
-    /// When it was asked or answered.
-    pub at: Timestamp,
-    /// True if the call has its result, so that nobody is asked any more.
-    pub is_over: bool,
 }
 
 impl Arrivals {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! arrivals  when rows arrived on streams
+//! asked     questions whether calls may run, as streams tell of them
 //! index     the unit or section in which each identity is counted
 //! thread    how far the conversation of one file has come
 //! plan      what has to be loaded before records can be folded (needs)
@@ -12,6 +13,7 @@
 //! ```
 
 mod arrivals;
+mod asked;
 mod changed;
 mod changes;
 mod index;
@@ -27,7 +29,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use arrivals::{Arrivals, Asked, Delay};
+pub use arrivals::{Arrivals, Delay};
+pub use asked::{Asked, AskedCall, AskedNews, AskedWhat, Question};
 pub use changed::Changed;
 pub use index::Index;
 pub use needs::Keys;
@@ -81,8 +84,8 @@ pub struct Known {
     pub streams: HashSet<FileNumber, ById>,
     /// When rows arrived on streams.
     pub arrivals: Arrivals,
-    /// Questions whether a call may run that a stream told of since they were taken out last, and their answers.
-    pub asked: Vec<Asked>,
+    /// What streams told of questions whether calls may run.
+    pub asked: AskedNews,
     runs: HashMap<RunId, Run>,
     /// Runs changed since the last commit.
     pub dirty_runs: BTreeSet<RunId>,
@@ -152,7 +155,7 @@ impl Known {
             turned: BTreeSet::new(),
             streams: HashSet::default(),
             arrivals: Arrivals::default(),
-            asked: Vec::new(),
+            asked: AskedNews::default(),
             runs: HashMap::new(),
             dirty_runs: BTreeSet::new(),
             parts_max,

@@ -131,7 +131,7 @@ impl Known {
                 keys.sessions.extend([usage.session.clone()]);
                 keys.units.extend(self.home(Identity::Message(&usage.message)));
             }
-            StreamLine::Permission { call } => keys.units.extend(self.home(Identity::Call(call))),
+            StreamLine::Permission { call, .. } => keys.units.extend(self.home(Identity::Call(call))),
             StreamLine::Result(result) => {
                 keys.sessions.extend([result.session.clone()]);
                 // Another run may have told the same.
@@ -143,7 +143,7 @@ impl Known {
             | StreamLine::Prompt { session, .. }
             | StreamLine::Retry { session, .. }
             | StreamLine::Compaction { session, .. } => keys.sessions.extend([session.clone()]),
-            StreamLine::Mark(_) | StreamLine::Reset => {}
+            StreamLine::Mark(_) | StreamLine::Answered { .. } | StreamLine::Reset => {}
         }
     }
 

@@ -53,6 +53,8 @@ fn body(raw: &mut RawLine<'_>, line: &[u8], strings: &mut Strings) -> RowBody {
         (Some(b"system"), Some(session)) => system(raw, session, line, strings),
         (Some(b"stream_event"), Some(session)) => usage(raw, session, strings),
         (Some(b"control_request"), _) => permission(raw),
+        (Some(b"control_cancel_request"), _) => answered(raw.row.request),
+        (Some(b"control_response"), _) => answered(raw.own.response.request_id),
         (Some(b"conversation_reset"), _) => Some(StreamLine::Reset),
         (Some(b"result"), Some(session)) => Some(StreamLine::Result(Box::new(result(raw, session, line, strings)))),
         (None, _) => return RowBody::Unknown(strings.get("none")),
@@ -133,7 +135,11 @@ fn usage(raw: &RawLine<'_>, session: SessionId, strings: &mut Strings) -> Option
 fn permission(raw: &RawLine<'_>) -> Option<StreamLine> {
     let request = &raw.own.request;
     let call = word(request.call).filter(|_| request.subtype.says("can_use_tool"))?;
-    Some(StreamLine::Permission { call })
+    Some(StreamLine::Permission { call, request: word(raw.row.request) })
+}
+
+fn answered(request: Word<'_>) -> Option<StreamLine> {
+    Some(StreamLine::Answered { request: word(request)? })
 }
 
 fn result(raw: &RawLine<'_>, session: SessionId, line: &[u8], strings: &mut Strings) -> StreamResult {

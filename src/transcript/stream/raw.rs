@@ -31,6 +31,7 @@ texts! {
         message: Word<'de> = b"api_message_id",
         ttft_ms: Scalar = b"ttft_ms",
         request: RawRequest<'de> = b"request",
+        response: RawResponse<'de> = b"response",
         compaction: RawBoundary<'de> = b"compact_metadata",
         attempt: Scalar = b"attempt",
         retry_in_ms: Scalar = b"retry_delay_ms",
@@ -58,6 +59,8 @@ texts! {
     RawDelta { stop: Word<'de> = b"stop_reason" }
     /// `request` of a `control_request`.
     RawRequest { subtype: Word<'de> = b"subtype", call: Word<'de> = b"tool_use_id" }
+    /// `response` of a `control_response`.
+    RawResponse { request_id: Word<'de> = b"request_id" }
     /// `compact_metadata`.
     RawBoundary {
         trigger: Word<'de> = b"trigger",
