@@ -379,6 +379,13 @@ impl Vitals {
         self.outside().open_since(since)
     }
 
+    /// How many milliseconds after `now` the next question begins to be waited for, unless it is answered before; `None` if
+    /// none does.
+    #[must_use]
+    pub fn stands_in_ms(&self, now: Timestamp) -> Option<u64> {
+        self.outside().stands_in_ms(now)
+    }
+
     fn outside(&self) -> MutexGuard<'_, Outside> {
         self.outside.lock().unwrap_or_else(PoisonError::into_inner)
     }

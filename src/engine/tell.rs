@@ -77,13 +77,17 @@ impl Engine {
             end.into_iter().for_each(|end| news.add(Told::SubagentEnd, *agent, end.at));
         }
         let mut events = news.events;
-        events.append(&mut self.telling.more);
+        let more = std::mem::take(&mut self.telling.more);
+        // A wait may have begun before the one before it was seen to end, so their order is that in which they were told.
+        let (mut waits, mut more): (Vec<_>, Vec<_>) = more.into_iter().partition(|event| event.told == Told::Waiting);
+        events.append(&mut more);
         for (agent, at) in self.returned_agents(&gone)? {
             let told = EventRef { told: Told::SubagentEnd, unit: agent, section: None, identity: 0, at };
             events.extend((at >= from).then_some(told));
         }
         events.sort_by_key(|event| (event.at, event.told, event.unit, event.identity));
         events.dedup();
+        events.append(&mut waits);
         Ok(events)
     }
 

@@ -2,7 +2,8 @@
 //! of its processes. It tells the vitals at once, and the reading thread what ends turns.
 //!
 //! Events of the file system wake it. It looks once a second as well, because a process that is killed makes no event,
-//! and because a wait may begin or end with time alone.
+//! and because a wait may end with time alone. Between two such looks it only compares who waits: when something was read,
+//! and when a question has stood for long enough.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
@@ -27,6 +28,9 @@ use crate::waiting::{ProcessSigns, ProcessStatus, Told, ToldKind, WaitChange, Wa
 
 /// Longest pause between two looks.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Shortest pause between two times at which it is compared who waits, while rows come all the time.
+const COMPARE: Duration = Duration::from_millis(50);
 
 /// Time between two sweeps of old files.
 const SWEEP: Duration = Duration::from_secs(3600);
@@ -59,8 +63,7 @@ impl Attending {
     }
 
     fn run(self, mut lines: HookLines) {
-        let woken = Hints::default();
-        let mut watcher = Watcher::silent(woken.clone());
+        let mut watcher = Watcher::silent(self.shared.attending.clone());
         let (mut swept, mut resumed): (Option<Instant>, _) = (None, false);
         while !self.shared.stop.load(Ordering::Acquire) {
             let mut folders: Vec<PathBuf> = self.configs().iter().map(|config| register::list_in(config)).collect();
@@ -73,9 +76,24 @@ impl Attending {
                 folder::sweep(lines.folder(), clock::now());
                 swept = Some(Instant::now());
             }
-            woken.wait(LOOK);
-            // What has changed does not matter: everything is looked at.
-            drop(woken.take());
+            self.compare_until_next_look(&mut resumed);
+        }
+    }
+
+    /// Tells who waits as it changes, until the folders are to be looked at again: at the next event of them, or in a second.
+    fn compare_until_next_look(&self, resumed: &mut bool) {
+        let (woken, next) = (&self.shared.attending, Instant::now() + LOOK);
+        loop {
+            let stands = self.shared.vitals.stands_in_ms(clock::now()).map_or(LOOK, Duration::from_millis);
+            woken.wait(stands.min(next.saturating_duration_since(Instant::now())));
+            // What has changed in the folders does not matter: everything is looked at.
+            let (paths, all) = woken.take();
+            let is_due = !paths.is_empty() || all || Instant::now() >= next;
+            if is_due || self.shared.stop.load(Ordering::Acquire) {
+                return;
+            }
+            self.compare(resumed);
+            thread::sleep(COMPARE);
         }
     }
 
@@ -101,6 +119,11 @@ impl Attending {
         let (processes, lists): (BTreeMap<_, _>, BTreeSet<_>) =
             (processes.collect(), register.folders.keys().cloned().collect());
         self.shared.vitals.set_processes(processes, lists);
+        self.compare(resumed);
+    }
+
+    /// Tells which waits began and ended since the last time.
+    fn compare(&self, resumed: &mut bool) {
         // Before every file is read nobody knows which waits have ended.
         if self.shared.vitals.initial_scan_complete.get() {
             let totals = self.shared.published.borrow().clone().unwrap_or_default();

@@ -11,6 +11,7 @@ use crate::archive::Archive;
 use crate::custom::Rules;
 use crate::http::api::limits::kept::SharedLimits;
 use crate::sidecar::news::{TurnNews, WaitNews};
+use crate::tail::Hints;
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
 
@@ -30,6 +31,8 @@ pub struct Shared {
     pub news: TurnNews,
     /// Waits for a person that began or ended, for who follows what happens.
     pub waits: WaitNews,
+    /// Wakes the thread that looks who waits, when something was read that may begin or end a wait.
+    pub attending: Hints,
 }
 
 /// How the reading thread looks for files.

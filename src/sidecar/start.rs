@@ -25,7 +25,6 @@ use crate::sidecar::attending::Attending;
 use crate::sidecar::error::RunError;
 use crate::sidecar::keeping::Keeping;
 use crate::sidecar::life::Life;
-use crate::sidecar::news::{TurnNews, WaitNews};
 use crate::sidecar::settings::{endpoints, host, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
@@ -64,8 +63,8 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     vitals.log_lines_lost = log::lost();
     let vitals = Arc::new(vitals);
     let limits = Arc::new(SharedLimits::loaded(&opened.reader)?);
-    let (stop, news, waits) = (Arc::default(), TurnNews::default(), WaitNews::default());
-    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news, waits });
+    let (stop, news, waits, attending) = Default::default();
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news, waits, attending });
     let hints = Hints::default();
     attend(config, env, (&shared, &hints), &opened.reader)?;
     let recent = recent(&opened.reader, &vitals, config.traces.idle, now);

@@ -151,7 +151,7 @@ impl Tailer {
             found.extend(copies.iter().cloned());
             let has_news = self.read(found, whole)?;
             self.engine.note_told(&self.shared.news.take(), now())?;
-            waits::hear(&mut self.engine, &self.shared.vitals, now());
+            let has_asked = waits::hear(&mut self.engine, &self.shared.vitals, now());
             waits::tell(&mut self.engine, &self.shared.waits);
             if self.paused && self.copies.is_empty() {
                 self.copies = copies;
@@ -171,6 +171,9 @@ impl Tailer {
             }
             limits::keep(&mut self.engine, &self.shared.limits)?;
             self.publish()?;
+            if has_news || has_asked {
+                self.shared.attending.wake();
+            }
             self.engine.give_back(now())?;
             lacks_cells = lacks_cells && self.engine.make_cells()?;
             is_ending = self.end_old()?;

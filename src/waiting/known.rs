@@ -54,6 +54,13 @@ impl Outside {
         self.processes.get(session).copied().unwrap_or(none)
     }
 
+    /// How many milliseconds after `now` the next question has stood for long enough to be waited for; `None` if none will.
+    #[must_use]
+    pub fn stands_in_ms(&self, now: Timestamp) -> Option<u64> {
+        let asked = self.told.values().flat_map(|told| &told.asked);
+        asked.map(|asked| asked.stands_at().since_ms(now)).filter(|ms| *ms > 0).min()
+    }
+
     /// Sessions that a process has open, or of which something was told at `since` or later.
     #[must_use]
     pub fn open_since(&self, since: Timestamp) -> BTreeSet<SessionId> {

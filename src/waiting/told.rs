@@ -5,6 +5,10 @@ use std::sync::Arc;
 use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 
+/// A question must have stood for so many milliseconds. Without a terminal the client asks its hooks first and refuses
+/// at once, and hooks may allow: nobody is asked then.
+const STANDS_MS: u64 = 250;
+
 /// Most questions of one session that are kept.
 const ASKS_MAX: usize = 64;
 
@@ -95,6 +99,14 @@ pub struct Asked {
     pub agent: Option<Arc<str>>,
     /// The program that asks; `None` if the client asks in its terminal.
     pub host: Option<HostCall>,
+}
+
+impl Asked {
+    /// From when on it is waited for, if it has no answer by then.
+    #[must_use]
+    pub const fn stands_at(&self) -> Timestamp {
+        Timestamp(self.at.0.saturating_add_unsigned(STANDS_MS))
+    }
 }
 
 /// All that was told of a session and still matters.

@@ -19,10 +19,6 @@ pub const ASKING: [&str; 2] = ["AskUserQuestion", "ExitPlanMode"];
 /// Sessions that wait, by id.
 pub type Waits = BTreeMap<SessionId, Wait>;
 
-/// A question must have stood for so many milliseconds. Without a terminal the client asks its hooks first and refuses
-/// at once, and hooks may allow: nobody is asked then.
-const STANDS_MS: u64 = 250;
-
 /// A turn whose end no row tells must have been quiet for so many milliseconds, as before its spans leave.
 const QUIET_MS: u64 = 1_000;
 
@@ -119,25 +115,28 @@ fn has_ended(signs: &Signs, now: Timestamp, idle_ms: u64) -> bool {
 fn asked(signs: &Signs, now: Timestamp) -> Option<Wait> {
     let open = signs.told.asked.iter().filter(|asked| stands(asked, signs, now));
     let asked = open.min_by_key(|asked| asked.at);
-    let (since, status) = match signs.process {
-        ProcessSigns::Runs { status: Some((status, since)), .. } => (Some(since), Some(status)),
+    let (status, status_since) = match signs.process {
+        ProcessSigns::Runs { status: Some((status, since)), .. } => (Some(status), Some(since)),
         _ => (None, None),
     };
-    if status == Some(ProcessStatus::WaitsForPermission) || status == Some(ProcessStatus::WaitsForAnswer) {
-        let tool = asked.and_then(|asked| asked.tool.clone()).or_else(|| only_open(&signs.rows));
-        let is_question = status == Some(ProcessStatus::WaitsForAnswer) || tool.as_deref().is_some_and(is_asking);
-        let waits_for = if is_question { WaitFor::Question } else { WaitFor::Permission };
-        return Some(Wait { waits_for, since: since?, tool });
+    let is_answer = status == Some(ProcessStatus::WaitsForAnswer);
+    let since = if is_answer || status == Some(ProcessStatus::WaitsForPermission) {
+        status_since
+    } else {
+        asked.map(|asked| asked.at)
+    };
+    let since = since?;
+    let tool = asked.and_then(|asked| asked.tool.clone()).or_else(|| only_open(&signs.rows));
+    if is_answer || tool.as_deref().is_some_and(is_asking) {
+        // Its rows tell the same question, and may do so before: it is one wait.
+        return question(signs).or(Some(Wait { waits_for: WaitFor::Question, since, tool }));
     }
-    let asked = asked?;
-    let tool = asked.tool.clone().or_else(|| only_open(&signs.rows));
-    let waits_for = if tool.as_deref().is_some_and(is_asking) { WaitFor::Question } else { WaitFor::Permission };
-    Some(Wait { waits_for, since: asked.at, tool })
+    Some(Wait { waits_for: WaitFor::Permission, since, tool })
 }
 
 /// Whether a question still stands: the client has not changed its status since, and no row shows what became of it.
 fn stands(asked: &Asked, signs: &Signs, now: Timestamp) -> bool {
-    if now.since_ms(asked.at) < STANDS_MS {
+    if now < asked.stands_at() {
         return false;
     }
     if let Some(host) = asked.host {

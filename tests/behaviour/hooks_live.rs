@@ -373,3 +373,66 @@ fn a_wait_is_told_once_and_its_end_too_whenever_the_sidecar_is_away() {
     assert_eq!(told_until(&daemon, 3), ["began", "began", "ended"]);
     assert_eq!(daemon.stop(), Some(0));
 }
+
+#[test]
+fn the_next_wait_is_told_behind_the_end_of_the_last() {
+    let home = Home::new("");
+    let daemon = home.start();
+    let one = session(1);
+    let now = Timestamp(clock::now().0 - 20_000);
+    home.write(&one, &[prompt(&one, 1, now), answer(&one, 2, now, "tool_use", &call("Bash", "toolu_1"))]);
+    daemon.until("it is read", || (daemon.get(&format!("/api/v1/analytics/sessions/{one}")).0 == 200).then_some(()));
+    home.hook(&one, "PermissionRequest", &json!({"tool_name": "Bash"}));
+    daemon.until("it is told", || (waits_told(&daemon).len() == 1).then_some(()));
+    // Both rows are read at once, and the question began before that.
+    let asked = Timestamp(clock::now().0 - 10);
+    let asks = call("AskUserQuestion", "toolu_2");
+    home.write(&one, &[result(&one, 3, asked, "toolu_1"), answer(&one, 4, asked, "tool_use", &asks)]);
+    daemon.until("it is told", || (waits_told(&daemon).len() == 3).then_some(()));
+    let word = |state: &str, reason: &str| (state.to_owned(), reason.to_owned());
+    let expected = [word("began", "permission"), word("ended", "permission"), word("began", "question")];
+    assert_eq!(waits_told(&daemon), expected);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+/// The places of what is told of a session in the stream of events: its waits that begin, those that end, and its turns.
+fn places(daemon: &Daemon, session: &str) -> [Option<usize>; 3] {
+    let mut stream = Stream::open(daemon.address, "since=2000-01-01&follow=false", None);
+    let (mut places, mut place) = ([None; 3], 0);
+    while let Some(event) = stream.next() {
+        let kind = (event.data["kind"].as_str().unwrap(), event.data["state"].as_str());
+        let of = [("waiting", Some("began")), ("waiting", Some("ended")), ("turn", None)];
+        if let Some(of) = of.iter().position(|of| *of == kind).filter(|_| event.data["session"] == session) {
+            places[of] = Some(place);
+        }
+        place += 1;
+    }
+    places
+}
+
+#[test]
+fn a_wait_is_told_before_a_turn_that_ended_with_it_is_settled() {
+    // A wait that were looked for once a second would be told too late nearly always.
+    let home = Home::new("[traces]\nsettle = \"900ms\"\n");
+    let daemon = home.start();
+    let text = json!({"type": "text", "text": "Done."});
+    for round in 0..3 {
+        let [asks, ends] = [session(round * 2 + 1), session(round * 2 + 2)];
+        let now = clock::now();
+        home.write(&asks, &[prompt(&asks, 1, now), answer(&asks, 2, now, "tool_use", &call("Bash", "toolu_1"))]);
+        home.write(&ends, &[prompt(&ends, 1, now)]);
+        let is_read = |id: &str| daemon.get(&format!("/api/v1/analytics/sessions/{id}")).0 == 200;
+        daemon.until("both are read", || (is_read(&asks) && is_read(&ends)).then_some(()));
+        home.hook(&asks, "PermissionRequest", &json!({"tool_name": "Bash"}));
+        home.write(&ends, &[answer(&ends, 2, clock::now(), "end_turn", &text)]);
+        let turn = daemon.until("the turn is told", || places(&daemon, &ends)[2]);
+        let began = daemon.until("the wait is told", || places(&daemon, &asks)[0]);
+        assert!(began < turn, "round {round}: {began} {turn}");
+        let now = clock::now();
+        home.write(&asks, &[result(&asks, 3, now, "toolu_1"), answer(&asks, 4, now, "end_turn", &text)]);
+        let turn = daemon.until("the turn is told", || places(&daemon, &asks)[2]);
+        let ended = daemon.until("the end is told", || places(&daemon, &asks)[1]);
+        assert!(ended < turn, "round {round}: {ended} {turn}");
+    }
+    assert_eq!(daemon.stop(), Some(0));
+}

@@ -290,6 +290,21 @@ fn another_start_neither_loses_a_question_nor_brings_one_back() {
     assert_eq!(side.daemon.stop(), Some(0));
 }
 
+#[test]
+fn a_question_that_its_rows_tell_as_well_is_one_wait() {
+    let side = Side::new();
+    let [first, last] = [400, 401].map(|number| Asker { number, clock_ms: -2_000 });
+    for asker in [first, last] {
+        side.post(&asker.run(), &asker.asks().replace("\"Write\"", "\"AskUserQuestion\""));
+        side.daemon.until("it is told", || (!side.told(asker).is_empty()).then_some(()));
+    }
+    // Of the first, the client's own question has stood for long enough by then.
+    assert_eq!(side.waiting_in_the_end(), BTreeSet::from([first.session(), last.session()]));
+    side.daemon.until("the last one is told", || (!side.told(LAST).is_empty()).then_some(()));
+    assert_eq!([first, last].map(|asker| side.told(asker)), [["began"], ["began"]]);
+    assert_eq!(side.daemon.stop(), Some(0));
+}
+
 /// A stream with every timestamp moved by so many milliseconds.
 fn moved(text: &str, ms: i64) -> String {
     const NAME: &str = "\"timestamp\":\"";

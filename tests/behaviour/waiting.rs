@@ -191,7 +191,7 @@ fn a_reminder_counts_where_the_question_itself_is_not_told() {
     let mut asks = Signs { rows: rows(900, &[("AskUserQuestion", 800)]), ..Signs::default() };
     asks.told.note(&told(ToldKind::PermissionAsked, 1_000, Some("AskUserQuestion")));
     asks.told.note(&told(ToldKind::Reminded, 7_000, None));
-    assert_eq!(word(&asks, 8_000), Some(("question", 1_000, Some("AskUserQuestion".to_owned()))));
+    assert_eq!(word(&asks, 8_000), Some(("question", 800, Some("AskUserQuestion".to_owned()))));
 }
 
 #[test]
@@ -248,8 +248,16 @@ fn a_wait_for_something_else_is_another_wait() {
         .into_iter()
         .map(|change| (change.session.0.to_string(), change.wait.since.0, change.ended.map(|at| at.0)))
         .collect();
-    let expected = [("b", 2, Some(9)), ("c", 3, Some(9)), ("b", 5, None), ("d", 4, None)];
+    let expected = [("b", 2, Some(5)), ("c", 3, Some(9)), ("b", 5, None), ("d", 4, None)];
     assert_eq!(told, expected.map(|(session, since, ended)| (session.to_owned(), since, ended)));
+}
+
+#[test]
+fn a_wait_is_the_same_once_its_tool_is_known() {
+    let wait =
+        |tool: Option<&str>| Wait { waits_for: WaitFor::Permission, since: Timestamp(1), tool: tool.map(Into::into) };
+    let waits = |tool| Waits::from([(SessionId("a".into()), wait(tool))]);
+    assert_eq!(changes(&waits(None), &waits(Some("Bash")), Timestamp(9)), []);
 }
 
 #[test]

@@ -318,8 +318,8 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     [&vitals.files_total, &vitals.files_done].iter().for_each(|number| number.set(7));
     // It scans once, publishes and ends.
     let (published, stop) = (tokio::sync::watch::channel(None).0, Arc::new(AtomicBool::new(true)));
-    let (limits, news, waits) = Default::default();
-    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news, waits });
+    let (limits, news, waits, attending) = Default::default();
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news, waits, attending });
     let sources = TailSources {
         roots: vec![folder.path().to_owned()],
         streams: PathBuf::new(),
