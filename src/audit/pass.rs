@@ -10,6 +10,7 @@ use crate::custom::{RuleReader, Rules};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
+use crate::ledger::rest::used_in_memory;
 use crate::ledger::session::Session;
 use crate::ledger::settle::{settle, turn_in_memory};
 use crate::ledger::unit::{Unit, UnitId};
@@ -184,8 +185,9 @@ impl Pass {
             progress(1, 0);
         }
         let runs: Vec<RunId> = pass.known.runs().map(|run| run.id).collect();
+        pass.known.spread_runs();
         for run in runs {
-            settle(&mut pass.known, run, prices, &turn_in_memory);
+            settle(&mut pass.known, run, prices, &turn_in_memory, &used_in_memory);
         }
         pass.known.turned();
         pass.known.settle_owners();

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 
 use super::Engine;
 use super::look::Look;
-use crate::ledger::known::Asked;
+use crate::ledger::known::{Asked, Known};
+use crate::ledger::rest::{Used, homes_of, settle_rests};
 use crate::ledger::run::RunSession;
-use crate::ledger::settle::{settle, settle_rests};
+use crate::ledger::settle::settle;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::store::StoreError;
 use crate::transcript::ids::SessionId;
@@ -107,7 +108,13 @@ impl Engine {
                 self.unsettled.insert(id, Look::at(file, look.since));
                 continue;
             }
-            settle(&mut self.known, id, &self.prices, &|_, unit| turns.get(&unit.key.id()).copied());
+            let mut used = HashMap::new();
+            for session in &run.sessions {
+                used.insert(session.id.clone(), self.used_in(&session.id)?);
+            }
+            let turn_of = |_: &Known, unit: &Unit| turns.get(&unit.key.id()).copied();
+            let used_of = |_: &Known, session: &SessionId| used.get(session).cloned().unwrap_or_default();
+            settle(&mut self.known, id, &self.prices, &turn_of, &used_of);
             self.commit(now)?;
             if run.end().is_some() {
                 self.count_missing(&run.sessions)?;
@@ -212,15 +219,39 @@ impl Engine {
         Ok(())
     }
 
-    /// Loads a session with its runs and its rest.
+    /// What the responses of a session used, as of the last commit. Of a session with a file nobody asks for it.
+    fn used_in(&self, id: &SessionId) -> Result<Used, StoreError> {
+        let mut used = Used::default();
+        if self.known.session(id).is_none_or(|session| session.own_rows) {
+            return Ok(used);
+        }
+        let (rows, mut members) = (self.writer.rows(), Vec::new());
+        rows.each_member(id, |_, member| {
+            members.push(member.unit);
+            ControlFlow::Continue(())
+        })?;
+        for id in members {
+            let Some(unit) = rows.unit(id)? else { continue };
+            used.add(&unit, &unit.parts);
+            for position in 0..unit.sections.as_ref().map_or(0, |sections| sections.count) {
+                let section = rows.section(id, position)?;
+                section.into_iter().for_each(|section| used.add(&unit, &section.parts));
+            }
+        }
+        Ok(used)
+    }
+
+    /// Loads a session with its runs and its rests.
     fn load_stream_session(&mut self, id: &SessionId) -> Result<(), StoreError> {
+        self.load_index()?;
         self.load_session(id)?;
         let Some(session) = self.known.session(id) else { return Ok(()) };
-        let (runs, rest) = (session.runs.clone(), session.rest);
-        for run in runs {
+        let index = &self.known.index;
+        let rests: Vec<UnitId> = homes_of(session).filter(|home| index.has_unit(*home)).collect();
+        for run in session.runs.clone() {
             self.load_run(run)?;
         }
-        rest.map_or(Ok(()), |rest| self.load_whole(rest))
+        rests.into_iter().try_for_each(|rest| self.load_whole(rest))
     }
 
     fn load_whole(&mut self, id: UnitId) -> Result<(), StoreError> {

@@ -33,6 +33,7 @@ mod price_table;
 pub mod prices;
 mod prompts;
 pub mod queue;
+pub mod rest;
 mod retired;
 pub mod run;
 pub mod runs;

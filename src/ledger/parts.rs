@@ -14,6 +14,7 @@ use super::prices::{Priced, Prices, Share};
 use crate::transcript::extracts::Extracts;
 use crate::transcript::ids::{AgentId, RUN, RowId, SessionId};
 use crate::transcript::record::{ApiError, Compaction, Fact, Hook, HookKind, Outcome, Says, Stop, UnreadableUsage};
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::Usage;
 
@@ -327,9 +328,9 @@ impl Message {
     /// Begins the ids of parts that are no responses: a control character, which no id of the API has.
     const REST: &'static str = "\u{2}rest ";
 
-    /// The id of the part that holds what the client counted of a model in a session and no response explains.
-    pub(super) fn rest_id(session: &SessionId, model: &str) -> Box<str> {
-        format!("{}{} {model}", Self::REST, session.0).into()
+    /// The id of the part that holds what the client counted of a model in a run of a session and no response explains.
+    pub(super) fn rest_id(session: &SessionId, run: RunId, model: &str) -> Box<str> {
+        format!("{}{} {} {model}", Self::REST, session.0, run.0).into()
     }
 
     /// True for a part that is no response, and holds what the client's account has beyond all responses.

@@ -5,33 +5,30 @@
 //!   then is another one, and the file is late: the provisional turn is a turn until it comes.
 //! - If there is no session file, a provisional turn is a turn. Its responses have the usage of their beginnings, and
 //!   sub-agents may be missing; the client's own account (`model_usage_since_last_result`) tells how much is missing. That
-//!   becomes the *rest* of the session: one part for each model that holds what no response explains.
+//!   becomes the *rest* of the run in the session: see [`rest`](super::rest).
 //!
 //! Settling again changes nothing, and a session file that comes later turns everything into what it would have been.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::known::Known;
-use super::place::{Rank, RowPlace};
+use super::place::RowPlace;
 use super::prices::Prices;
-use super::run::{Provisional, RunSession, Spent, StreamPrompt};
-use super::session::Session;
-use super::tally::Tally;
+use super::rest::{UsedOf, settle_rest};
+use super::run::{RunSession, StreamPrompt};
 use super::tokens::Tokens;
-use super::unit::{Claim, Identity, Message, Parts, Prompt, Unit, UnitId, UnitKey};
-use crate::transcript::ids::{RowId, SessionId};
-use crate::transcript::record::{Origin, Says};
+use super::unit::{Identity, Message, Parts, Prompt, Unit, UnitId};
+use crate::transcript::record::Origin;
 use crate::transcript::stream::RunId;
-use crate::transcript::usage::Usage;
 
 /// Finds the turn of the session file that a provisional turn belongs to, which has no twin: the latest one that began
 /// before it.
 pub type TurnOf<'a> = &'a dyn Fn(&Known, &Unit) -> Option<UnitId>;
 
 /// Settles a run. In memory must be its provisional turns with their sections, what `turn_of` finds for each of them, its
-/// sessions, the other runs that these are in, and of a session without a file all units with their sections.
-pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>) {
+/// sessions with their rests, and the other runs that these are in.
+pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>, used: UsedOf<'_>) {
     let Some(run) = known.run(id).cloned() else { return };
     let mut left = Vec::new();
     for unit in &run.provisional {
@@ -41,7 +38,7 @@ pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>
     }
     for session in &run.sessions {
         note_open(known, id, session, &left);
-        settle_rest(known, &session.id, &left, prices);
+        settle_rest(known, (&session.id, id), &left, prices, used);
     }
     let is_over = run.end().is_some();
     if is_over {
@@ -214,168 +211,6 @@ fn prompt(told: Option<StreamPrompt>, unit: &Unit) -> Prompt {
         source: None,
         extracts: None,
     }
-}
-
-/// Computes the rest of a session anew. It has a unit of its own, which has no spans and is no turn. `turns` are
-/// provisional turns of its run.
-fn settle_rest(known: &mut Known, id: &SessionId, turns: &[UnitId], prices: &Prices) {
-    let own = turns.iter().rev().filter_map(|turn| known.unit(*turn)).find(|unit| unit.session() == id);
-    let has_file = known.session(id).is_some_and(|session| session.own_rows);
-    let own = own.map(|unit| unit.key.id());
-    change_rest(known, id, Some((own, has_file)), prices);
-}
-
-/// Computes the rest of a session anew. `settled` is `None` while the session file may still explain more of it; else it
-/// tells the turn beside which a new rest is put, and whether there is a session file: then what is left is no rest, but
-/// what the client used for itself.
-fn change_rest(known: &mut Known, id: &SessionId, settled: Option<(Option<UnitId>, bool)>, prices: &Prices) {
-    let Some(session) = known.session(id) else { return };
-    let explains_all = settled.is_some_and(|(_, has_file)| has_file);
-    let mut missing = if explains_all { BTreeMap::new() } else { missing(known, session) };
-    missing.retain(|_, spent| *spent != Tokens::default());
-    let own = settled.and_then(|(own, _)| known.unit(own?));
-    let home = match (session.rest, own) {
-        (Some(home), _) => home,
-        (None, Some(last)) if !missing.is_empty() => {
-            let key = UnitKey::Loose(RowId::of(&Message::rest_id(id, "")));
-            let claim = Claim { time: last.last, ..last.claim.clone() };
-            let (context, of_run) = (last.context.clone(), last.of_run.clone());
-            let home = known.claim(&key, claim, context);
-            if let Some(unit) = known.unit_mut(home) {
-                unit.provisional = Some(Box::new(Provisional { twin: None, prompt: None, later: Vec::new() }));
-                unit.of_run = of_run;
-            }
-            home
-        }
-        _ => return,
-    };
-    let Some(unit) = known.unit(home) else { return };
-    let rest: Vec<Message> = missing.into_iter().map(|(model, tokens)| rest(id, model, tokens, unit, prices)).collect();
-    if unit.parts.messages != rest
-        && let Some(parts) = known.parts_mut(home)
-    {
-        parts.messages.clone_from(&rest);
-    }
-    let now = (!rest.is_empty()).then_some(home);
-    if known.session(id).and_then(|session| session.rest) != now {
-        known.session_mut(id).rest = now;
-    }
-}
-
-/// The tokens of each model that the client counted in the runs of a session, beyond those of its responses.
-fn missing(known: &Known, session: &Session) -> BTreeMap<Arc<str>, Tokens> {
-    let mut spent: BTreeMap<Arc<str>, Tokens> = BTreeMap::new();
-    let mut so_far: BTreeMap<Arc<str>, Tokens> = BTreeMap::new();
-    for run in session.runs.iter().filter_map(|run| known.run(*run)?.session(&session.id)) {
-        for (model, told) in &run.spent {
-            *spent.entry(Arc::clone(model)).or_default() += tokens(told);
-        }
-        // Each run of a client that is too old to tell more counts what the runs before it have used again.
-        for (model, told) in run.so_far.iter().filter(|_| run.spent.is_empty()) {
-            let most = so_far.entry(Arc::clone(model)).or_default();
-            *most = most.most(tokens(told));
-        }
-    }
-    for (model, told) in so_far {
-        *spent.entry(model).or_default() += told;
-    }
-    let mut counted = counted(known, session);
-    for run in session.runs.iter().filter_map(|run| known.run(*run)?.session(&session.id)) {
-        for (model, open) in &run.open {
-            let sum = counted.entry(Arc::clone(model)).or_default();
-            *sum = sum.minus(*open);
-        }
-    }
-    for (model, spent) in &mut spent {
-        *spent = spent.minus(counted.remove(model).unwrap_or_default());
-    }
-    spent
-}
-
-/// The tokens of each model in the responses of a session: its sums at the last commit, and what changed since.
-fn counted(known: &Known, session: &Session) -> BTreeMap<Arc<str>, Tokens> {
-    let mut tally = session.tally.clone();
-    for (before, unit) in known.changed_units() {
-        before
-            .filter(|before| before.session() == &session.id)
-            .map(Unit::tally)
-            .iter()
-            .for_each(|old| tally.subtract(old));
-        Some(unit).filter(|unit| unit.session() == &session.id).map(Unit::tally).iter().for_each(|new| tally.add(new));
-    }
-    for (_, before, section) in known.changed_sections() {
-        // The sums in the unit are those of the last commit.
-        if known.unit(section.of).is_some_and(|unit| unit.session() == &session.id) {
-            before.map(|before| Tally::of(&before.parts)).iter().for_each(|old| tally.subtract(old));
-            tally.add(&Tally::of(&section.parts));
-        }
-    }
-    let rest = session.rest.and_then(|rest| known.parts(rest)).map(Tally::of);
-    rest.iter().for_each(|rest| tally.subtract(rest));
-    tally.models.into_iter().map(|(model, sums)| (model, sums.tokens)).collect()
-}
-
-/// Computes the rests of sessions anew of which something has changed since the last commit. To be called before
-/// [`Known::roll_up`]. The runs of these sessions must be in memory.
-pub fn settle_rests(known: &mut Known, prices: &Prices) {
-    let of_units = known.changed_units().map(|(_, unit)| unit.session());
-    let changed: BTreeSet<&SessionId> = of_units.chain(known.changed_sessions().map(|session| &session.id)).collect();
-    let with_rest = |id: &&&SessionId| known.session(id).is_some_and(|session| session.rest.is_some());
-    let changed: Vec<SessionId> = changed.iter().filter(with_rest).map(|id| (*id).clone()).collect();
-    for id in changed {
-        change_rest(known, &id, None, prices);
-    }
-}
-
-const fn tokens(told: &Spent) -> Tokens {
-    Tokens {
-        input: told.input,
-        output: told.output,
-        cache_read: told.cache_read,
-        cache_write_5m: told.cache_write_5m,
-        cache_write_1h: told.cache_write_1h,
-    }
-}
-
-/// The part that holds what no response of a model explains.
-fn rest(session: &SessionId, model: Arc<str>, tokens: Tokens, unit: &Unit, prices: &Prices) -> Message {
-    let (time, file) = (unit.last, unit.claim.file);
-    let usage = Usage {
-        input: tokens.input,
-        output: tokens.output,
-        cache_read: tokens.cache_read,
-        cache_write: Some(tokens.cache_write_5m + tokens.cache_write_1h),
-        cache_write_5m: tokens.cache_write_5m,
-        cache_write_1h: tokens.cache_write_1h,
-        ..Usage::default()
-    };
-    let mut message = Message {
-        id: Message::rest_id(session, &model),
-        request: None,
-        model,
-        requested_model: None,
-        usage,
-        stop: None,
-        rank: Rank { copy: false, time, file },
-        start: time,
-        end: time,
-        rows: Vec::new(),
-        says: Says::default(),
-        skill: None,
-        effort: None,
-        names: Vec::new(),
-        undated: true,
-        unreadable_usage: None,
-        unidentified: false,
-        shares: Vec::new(),
-        closed: true,
-        sent: true,
-        streamed: Vec::new(),
-        in_file: false,
-        ttft_ms: None,
-    };
-    message.shares = message.priced(prices);
-    message
 }
 
 /// [`TurnOf`] for passes that have everything in memory.

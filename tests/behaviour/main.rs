@@ -124,6 +124,7 @@ mod selfcheck;
 mod start;
 mod stream;
 mod stream_handover;
+mod streams_alone;
 mod verify;
 
 // What happens to it: kills, disks, limits of the system, states of earlier programs, sessions without end.

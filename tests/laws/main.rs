@@ -37,6 +37,7 @@ mod streams;
 mod clock;
 mod faults;
 mod late_files;
+mod rests;
 mod silent_runs;
 
 // What is foretold, and what is noticed while it happens, by the hundred.

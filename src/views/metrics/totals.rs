@@ -309,7 +309,7 @@ impl Totals {
     }
 
     /// Adds what has grown. This waits until all units of the commit were observed, because a response that moves from
-    /// one unit to another has not grown. Nor has a response that explains what was the rest of its session before.
+    /// one unit to another has not grown. Nor has what was a rest of its session before, of whatever run.
     fn settle(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         let mut explained: BTreeMap<(u16, u64), i128> = BTreeMap::new();
@@ -319,7 +319,7 @@ impl Totals {
             }
         }
         for (key, mut growth) in pending {
-            if let Some(told) = growth.told.filter(|told| !told.is_rest && !explained.is_empty())
+            if let Some(told) = growth.told.filter(|_| !explained.is_empty())
                 && let Some(explained) = explained.get_mut(&(key.metric(), told.of))
             {
                 let known = (*explained).min(growth.amount).max(0);

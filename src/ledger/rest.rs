@@ -1,0 +1,309 @@
+//! The rest of a run in a session: what the client counted in it and no response explains.
+//!
+//! ```text
+//! rest of a run, for each model  =  what its results count  -  what its responses used, up to the last result
+//! ```
+//!
+//! - A rest is counted only as long as the session has no session file, which tells more. It is a unit of its own, one for
+//!   each run and session, which has no spans and is no turn; so it is in the sums of the session and of the run.
+//! - [`settle_rest`] computes it, when a run is settled. Until the next time [`settle_rests`] takes away what responses have
+//!   come to explain since, in the commit that counts these responses, so that no counter has both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::known::Known;
+use super::place::Rank;
+use super::prices::Prices;
+use super::run::{Provisional, RunSession, Spent};
+use super::session::Session;
+use super::tally::Tally;
+use super::tokens::Tokens;
+use super::unit::{Claim, Message, Parts, Unit, UnitId, UnitKey};
+use crate::transcript::ids::{RowId, SessionId};
+use crate::transcript::record::Says;
+use crate::transcript::stream::RunId;
+use crate::transcript::usage::Usage;
+
+/// Tokens of each model.
+type Models = BTreeMap<Arc<str>, Tokens>;
+
+/// What the responses of a session used, run by run; by `None` those that belong to no run.
+#[derive(Debug, Clone, Default)]
+pub struct Used {
+    runs: BTreeMap<Option<RunId>, Models>,
+}
+
+/// Finds what the responses of a session used.
+pub type UsedOf<'a> = &'a dyn Fn(&Known, &SessionId) -> Used;
+
+impl Used {
+    /// Adds parts of a unit: its own, or those of one of its sections.
+    pub fn add(&mut self, unit: &Unit, parts: &Parts) {
+        if is_rest(parts) {
+            return;
+        }
+        let run = self.runs.entry(unit.of_run.as_ref().map(|of| of.run)).or_default();
+        for (model, sums) in Tally::of(parts).models {
+            *run.entry(model).or_default() += sums.tokens;
+        }
+    }
+
+    fn of(&self, run: Option<RunId>) -> Models {
+        self.runs.get(&run).cloned().unwrap_or_default()
+    }
+}
+
+/// [`UsedOf`] for passes that have everything in memory.
+#[must_use]
+pub fn used_in_memory(known: &Known, session: &SessionId) -> Used {
+    let mut used = Used::default();
+    for unit in known.units().filter(|unit| unit.session() == session) {
+        let homes = std::iter::once(unit.key.id()).chain(unit.section_ids());
+        homes.filter_map(|home| known.parts(home)).for_each(|parts| used.add(unit, parts));
+    }
+    used
+}
+
+/// The units that may hold a rest of a session.
+pub fn homes_of(session: &Session) -> impl Iterator<Item = UnitId> + '_ {
+    session.rest.into_iter().chain(session.runs.iter().map(|run| key_of(&session.id, *run).id()))
+}
+
+fn key_of(session: &SessionId, run: RunId) -> UnitKey {
+    UnitKey::Loose(RowId::of(&Message::rest_id(session, run, "")))
+}
+
+fn is_rest(parts: &Parts) -> bool {
+    parts.messages.iter().any(Message::is_rest)
+}
+
+/// Computes the rests of a session anew, when a run of it is settled. `turns` are provisional turns of this run. All that
+/// may hold a rest of the session must be in memory, and the runs that it is in.
+pub(super) fn settle_rest(
+    known: &mut Known,
+    (id, run): (&SessionId, RunId),
+    turns: &[UnitId],
+    prices: &Prices,
+    used: UsedOf<'_>,
+) {
+    let Some(session) = known.session(id) else { return };
+    if session.own_rows {
+        // What is left is no rest, but what the client used for itself.
+        let homes: Vec<UnitId> = homes_of(session).collect();
+        homes.into_iter().for_each(|home| fill(known, home, Vec::new()));
+    } else {
+        let own = turns.iter().rev().filter_map(|turn| known.unit(*turn)).find(|unit| unit.session() == id);
+        let other = || homes_of(session).find(|home| known.unit(*home).is_some());
+        let beside = own.map(|unit| unit.key.id()).or_else(other);
+        for (of, rest) in rests(known, session, &used(known, id)) {
+            // That of another run which goes on is computed when it is settled.
+            if of == run || known.run(of).is_some_and(|run| run.settled) {
+                put(known, (id, of), rest, beside, prices);
+            }
+        }
+    }
+    note(known, id);
+}
+
+/// Notes with a session where it has a rest.
+fn note(known: &mut Known, id: &SessionId) {
+    let Some(session) = known.session(id) else { return };
+    let now = homes_of(session).find(|home| known.parts(*home).is_some_and(is_rest));
+    if session.rest != now {
+        known.session_mut(id).rest = now;
+    }
+}
+
+/// What no response explains in each run of a session.
+fn rests(known: &Known, session: &Session, used: &Used) -> Vec<(RunId, Models)> {
+    let runs = session.runs.iter().filter_map(|run| Some((*run, known.run(*run)?.session(&session.id)?)));
+    let mut runs: Vec<(RunId, &RunSession)> = runs.collect();
+    runs.sort_by_key(|(run, told)| (told.last.as_ref().map(|last| last.at), *run));
+    // Each run of a client that is too old to tell more counts what the runs before it have used again.
+    let (mut so_far, mut before) = (Models::new(), Models::new());
+    let (mut rests, mut older) = (Vec::new(), BTreeSet::new());
+    for (run, told) in runs {
+        let mut used = used.of(Some(run));
+        take(&mut used, &mut told.open.clone());
+        let mut rest: Models = told.spent.iter().map(|(model, spent)| (Arc::clone(model), tokens(spent))).collect();
+        if rest.is_empty() && !told.so_far.is_empty() {
+            for (model, spent) in &told.so_far {
+                let most = so_far.entry(Arc::clone(model)).or_default();
+                let more = most.most(tokens(spent));
+                rest.insert(Arc::clone(model), more.minus(*most));
+                *most = more;
+            }
+            older.insert(run);
+        }
+        take(&mut rest, &mut used);
+        if older.contains(&run) {
+            used.into_iter().for_each(|(model, more)| *before.entry(model).or_default() += more);
+        }
+        rests.push((run, rest));
+    }
+    rests.iter_mut().filter(|(run, _)| older.contains(run)).for_each(|(_, rest)| take(rest, &mut before));
+    let mut of_none = used.of(None);
+    rests.iter_mut().for_each(|(_, rest)| take(rest, &mut of_none));
+    rests
+}
+
+/// Takes the tokens of each model away on both sides, as far as both have them.
+fn take(from: &mut Models, what: &mut Models) {
+    for (model, what) in what {
+        let Some(from) = from.get_mut(model) else { continue };
+        (*from, *what) = (from.minus(*what), what.minus(*from));
+    }
+}
+
+/// The unit that holds the rest of a run. One that was stored when a session had a single one is that of the run that it
+/// belongs to.
+fn home_of(known: &Known, id: &SessionId, run: RunId) -> UnitId {
+    let noted = known.session(id).and_then(|session| known.unit(session.rest?));
+    let noted = noted.filter(|unit| unit.of_run.as_ref().is_some_and(|of| of.run == run));
+    noted.map_or_else(|| key_of(id, run).id(), |unit| unit.key.id())
+}
+
+/// Gives a run this rest. If it had none, its unit is made like another one.
+fn put(known: &mut Known, (id, run): (&SessionId, RunId), rest: Models, beside: Option<UnitId>, prices: &Prices) {
+    let rest = rest.into_iter().filter(|(_, tokens)| *tokens != Tokens::default());
+    let rest: Models = rest.collect();
+    let home = home_of(known, id, run);
+    if known.unit(home).is_none() {
+        let Some(like) = beside.and_then(|unit| known.unit(unit)).filter(|_| !rest.is_empty()) else { return };
+        let told = known.run(run).map(|run| (run.of(), run.session(id).and_then(|told| told.last.as_ref())));
+        let Some((of_run, last)) = told else { return };
+        let is_own = like.of_run.as_ref().is_some_and(|of| of.run == run);
+        let time = last.filter(|_| !is_own).map_or(like.last, |last| last.at);
+        let claim = Claim { time, ..like.claim.clone() };
+        let context = like.context.clone();
+        known.claim(&key_of(id, run), claim, context);
+        let Some(unit) = known.unit_mut(home) else { return };
+        unit.provisional = Some(Box::new(Provisional { twin: None, prompt: None, later: Vec::new() }));
+        unit.of_run = Some(Box::new(of_run));
+    }
+    let Some(unit) = known.unit(home) else { return };
+    let parts = rest.into_iter().map(|(model, tokens)| part((id, run), model, tokens, unit, prices)).collect();
+    fill(known, home, parts);
+}
+
+fn fill(known: &mut Known, home: UnitId, parts: Vec<Message>) {
+    if known.unit(home).is_some_and(|unit| unit.parts.messages != parts)
+        && let Some(unit) = known.unit_mut(home)
+    {
+        unit.parts.messages = parts;
+    }
+}
+
+/// Takes from the rests of sessions what responses have come to explain since the last commit. To be called before
+/// [`Known::roll_up`]. All that may hold a rest of these sessions must be in memory, and the runs that they are in.
+pub fn settle_rests(known: &mut Known, prices: &Prices) {
+    let of_units = known.changed_units().map(|(_, unit)| unit.session());
+    let changed: BTreeSet<&SessionId> = of_units.chain(known.changed_sessions().map(|session| &session.id)).collect();
+    let with_rest = |id: &&&SessionId| known.session(id).is_some_and(|session| session.rest.is_some());
+    let changed: Vec<SessionId> = changed.iter().filter(with_rest).map(|id| (*id).clone()).collect();
+    for id in changed {
+        explain(known, &id, prices);
+    }
+}
+
+fn explain(known: &mut Known, id: &SessionId, prices: &Prices) {
+    let Some(session) = known.session(id) else { return };
+    let homes: BTreeSet<UnitId> = homes_of(session).collect();
+    let mut grown = grown(known, id);
+    // First the rest of the run that a response belongs to, then, for those that belong to none, any.
+    for is_own in [true, false] {
+        for home in &homes {
+            let Some(unit) = known.unit(*home) else { continue };
+            let Some(run) = unit.of_run.as_ref().map(|of| of.run) else { continue };
+            let told = unit.parts.messages.iter().map(|part| (Arc::clone(&part.model), Tokens::of(&part.usage)));
+            let before: Models = told.collect();
+            let mut rest = before.clone();
+            if let Some(grown) = grown.get_mut(&Some(run).filter(|_| is_own)) {
+                take(&mut rest, grown);
+            }
+            if rest != before {
+                put(known, (id, run), rest, None, prices);
+            }
+        }
+    }
+    note(known, id);
+}
+
+/// How much more the responses of a session used than at the last commit, run by run. It is not more if a response moved from
+/// one run to another, nor what is used behind the last result of its run, which the client did not count.
+fn grown(known: &Known, id: &SessionId) -> BTreeMap<Option<RunId>, Models> {
+    let (mut now, mut before) = (Used::default(), Used::default());
+    let is_open = |unit: &Unit| {
+        let last = unit.of_run.as_ref().and_then(|of| known.run(of.run)?.session(id)?.last.as_ref());
+        last.is_none_or(|last| unit.first > last.at) && unit.parts.messages.iter().all(|message| !message.in_file)
+    };
+    for (old, unit) in known.changed_units().filter(|(_, unit)| !is_open(unit)) {
+        if unit.session() == id {
+            now.add(unit, &unit.parts);
+        }
+        old.filter(|old| old.session() == id).into_iter().for_each(|old| before.add(unit, &old.parts));
+    }
+    for (_, old, section) in known.changed_sections() {
+        let Some(unit) = known.unit(section.of).filter(|unit| unit.session() == id && !is_open(unit)) else { continue };
+        now.add(unit, &section.parts);
+        old.into_iter().for_each(|old| before.add(unit, &old.parts));
+    }
+    let (mut now, mut before) = (now.runs, before.runs);
+    now.iter_mut().for_each(|(run, now)| before.get_mut(run).into_iter().for_each(|before| take(now, before)));
+    for before in before.values_mut() {
+        now.values_mut().for_each(|now| take(now, before));
+    }
+    now
+}
+
+const fn tokens(told: &Spent) -> Tokens {
+    Tokens {
+        input: told.input,
+        output: told.output,
+        cache_read: told.cache_read,
+        cache_write_5m: told.cache_write_5m,
+        cache_write_1h: told.cache_write_1h,
+    }
+}
+
+/// The part that holds what no response of a model explains.
+fn part((session, run): (&SessionId, RunId), model: Arc<str>, tokens: Tokens, unit: &Unit, prices: &Prices) -> Message {
+    let (time, file) = (unit.last, unit.claim.file);
+    let usage = Usage {
+        input: tokens.input,
+        output: tokens.output,
+        cache_read: tokens.cache_read,
+        cache_write: Some(tokens.cache_write_5m + tokens.cache_write_1h),
+        cache_write_5m: tokens.cache_write_5m,
+        cache_write_1h: tokens.cache_write_1h,
+        ..Usage::default()
+    };
+    let mut message = Message {
+        id: Message::rest_id(session, run, &model),
+        request: None,
+        model,
+        requested_model: None,
+        usage,
+        stop: None,
+        rank: Rank { copy: false, time, file },
+        start: time,
+        end: time,
+        rows: Vec::new(),
+        says: Says::default(),
+        skill: None,
+        effort: None,
+        names: Vec::new(),
+        undated: true,
+        unreadable_usage: None,
+        unidentified: false,
+        shares: Vec::new(),
+        closed: true,
+        sent: true,
+        streamed: Vec::new(),
+        in_file: false,
+        ttft_ms: None,
+    };
+    message.shares = message.priced(prices);
+    message
+}

@@ -1,0 +1,91 @@
+//! What the client counted in each run beyond its responses is in the cost of that run, whatever other runs of the session do
+//! meanwhile, and no counter has it twice.
+
+use serde_json::{Value, json};
+use tailspan::ledger::money::Money;
+use tailspan::views::metrics::totals::Snapshot;
+
+use crate::simulation::sum;
+use crate::support::lived::Lived;
+
+/// The tokens of output that responses and rests of each run have.
+fn output(lived: &Lived) -> Vec<(u32, u64)> {
+    let reader = lived.world.reader.as_ref().unwrap();
+    let session = reader.session(&tailspan::transcript::ids::SessionId(crate::support::lived::SESSION.into()));
+    let units = reader.units_of(&session.unwrap().unwrap()).unwrap();
+    let mut runs = std::collections::BTreeMap::new();
+    for unit in &units {
+        let id = unit.of_run.as_ref().unwrap().run.0.to_string();
+        *runs.entry(u32::from_str_radix(&id[..8], 16).unwrap()).or_default() += unit.tally().tokens().output;
+    }
+    runs.into_iter().filter(|(_, output)| *output > 0).collect()
+}
+
+/// What the client counted in a turn: so many tokens of output, and no input beyond that of one answer.
+fn told(output: u64) -> Value {
+    let model = json!({"claude-sonnet-4-5": {"inputTokens": 3, "outputTokens": output, "costUSD": 0.001}});
+    json!({"result_index": 0, "total_cost_usd": 0.001, "modelUsage": model, "model_usage_since_last_result": model})
+}
+
+fn tokens_counted(snapshot: &Snapshot) -> i128 {
+    sum(snapshot, "tokens_total")
+}
+
+#[test]
+fn runs_that_overlap_keep_their_rests_apart() {
+    let mut lived = Lived::new(true);
+    let (row, first) = lived.answer(2);
+    let lines = [lived.init(), first, lived.result(&told(50)), lived.end()];
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    assert_eq!(output(&lived), [(1, 50)]);
+    // The second run goes on while the third begins and ends.
+    let (second_row, second) = lived.answer(2);
+    let lines = [lived.init(), second];
+    lived.stream(2, &lines);
+    lived.pass(1_000);
+    assert_eq!(output(&lived), [(1, 50), (2, 2)], "a turn that goes on explains nothing of another run");
+    let (third_row, third) = lived.answer(2);
+    let lines = [lived.init(), third, lived.result(&told(70)), lived.end()];
+    lived.stream(3, &lines);
+    lived.pass(60_000);
+    assert_eq!(output(&lived), [(1, 50), (2, 2), (3, 70)]);
+    lived.world.die();
+    let lines = [lived.result(&told(60)), lived.end()];
+    lived.stream(2, &lines);
+    let before = lived.pass(60_000);
+    assert_eq!(output(&lived), [(1, 50), (2, 60), (3, 70)]);
+    assert_eq!(tokens_counted(&before), 50 + 60 + 70 + 3 * 3);
+    assert_eq!(sum(&before, "workflow_cost_usd_total"), Money::parse_usd("0.002727").unwrap().picousd());
+    // The session file comes at last, row by row, and tells what each response used in the end.
+    let mut last = before;
+    for (mut row, output) in [(row, 50), (third_row, 70), (second_row, 60)] {
+        row["message"]["usage"]["output_tokens"] = output.into();
+        let prompt = lived.prompt("Now");
+        lived.file(&[prompt, row]);
+        lived.world.die();
+        let snapshot = lived.pass(60_000);
+        assert!(tokens_counted(&snapshot) >= tokens_counted(&last), "a counter never goes down");
+        last = snapshot;
+    }
+    assert_eq!(lived.session()["tokens"]["output"], json!(50 + 60 + 70));
+    assert_eq!(tokens_counted(&last), 50 + 60 + 70 + 3 * 3, "nothing is counted twice");
+}
+
+#[test]
+fn a_turn_that_was_killed_takes_nothing_from_the_rest_of_another_run() {
+    let mut lived = Lived::new(true);
+    let lines = [lived.init(), lived.answer(2).1, lived.result(&told(50)), lived.end()];
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    let lines = [lived.init(), lived.answer(30).1, lived.end()];
+    lived.stream(2, &lines);
+    lived.pass(60_000);
+    assert_eq!(output(&lived), [(1, 50), (2, 30)]);
+    // Another turn of a run that has a rest already.
+    let lines = [lived.init(), lived.answer(2).1, lived.result(&told(40)), lived.end()];
+    lived.stream(1, &lines);
+    let snapshot = lived.pass(60_000);
+    assert_eq!(output(&lived), [(1, 90), (2, 30)]);
+    assert_eq!(tokens_counted(&snapshot), 50 + 30 + 40 + 3 * 3);
+}
