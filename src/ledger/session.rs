@@ -348,7 +348,8 @@ impl Session {
 
     /// The part of the client's figures that was spent before the first run of which a stream told. It counts only if there
     /// is no session file, since then nothing else tells what it was spent for.
-    fn restored(&self) -> Money {
+    #[must_use]
+    pub fn restored(&self) -> Money {
         match self.accounts.first().map(|first| first.source) {
             Some(AccountSource::Result { restored, .. }) if !self.own_rows => restored,
             _ => Money::ZERO,

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::costs::{Asked, filled};
 use crate::support::stream_files::{put_run, run_id, streams_of};
-use crate::support::world::{World, recordings};
+use crate::support::world::{Dice, World, recordings};
 
 fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings").join(name)
@@ -74,4 +74,75 @@ fn runs_cost_what_the_client_counted_in_them() {
         }
     }
     assert!(compared >= 80, "{compared}");
+}
+
+/// What is told of the session whose id begins like this.
+fn session(asked: &Asked, id: &str) -> Value {
+    let list = asked.sessions("limit=100");
+    let known = list["sessions"].as_array().unwrap().iter().find(|one| one["id"].as_str().unwrap().starts_with(id));
+    asked.answer(&format!("/sessions/{}", known.unwrap()["id"].as_str().unwrap()))
+}
+
+fn words(reasons: &Value) -> Vec<&str> {
+    reasons.as_array().unwrap().iter().map(|reason| reason["reason"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn nobody_was_killed_if_every_run_told_its_result() {
+    let (asked, _world, _folder) = alone(&recording("2.1.332/ba_parallel_resume"));
+    let told = session(&asked, "7b1b7857");
+    assert_eq!(words(&told["correlation"]["reasons"]), ["parallel_processes"]);
+    // Two processes that were killed, and one that was not.
+    let (asked, _world, _folder) = alone(&recording("2.1.332/bd_sigterm"));
+    let told = session(&asked, "c4d7419f");
+    assert_eq!(words(&told["correlation"]["reasons"]), ["killed_process"]);
+    assert_eq!(told["client_reported"]["models"]["claude-sonnet-4-5"]["unreported_usd"], "0.000525");
+}
+
+#[test]
+fn what_was_spent_before_the_first_run_is_not_compared() {
+    let (asked, _world, _folder) = alone(&recording("2.1.332/g_resume"));
+    // A fork in two runs, which inherited what its source had used.
+    let told = session(&asked, "34b7c360");
+    assert_eq!(told["client_reported"]["cost_usd"], "0.0030057");
+    assert_eq!(told["client_reported"]["unattributed_usd"], "0");
+    let model = &told["client_reported"]["models"]["claude-sonnet-4-5"];
+    assert_eq!((&model["cost_usd"], &model["unattributed_usd"]), (&json!("0.0030057"), &json!("0")), "{model}");
+    assert_eq!(model["unattributed_tokens"]["input"], 0);
+    assert_eq!(words(&told["correlation"]["reasons"]), [""; 0]);
+}
+
+#[test]
+fn models_differ_by_what_their_session_differs_by() {
+    let mut seen = 0;
+    for recording in recordings() {
+        let (asked, _world, _folder) = alone(&recording);
+        for one in asked.sessions("limit=100")["sessions"].as_array().unwrap() {
+            let told = session(&asked, one["id"].as_str().unwrap());
+            let (account, name) = (&told["client_reported"], recording.display());
+            let Some(models) = account["models"].as_object() else { continue };
+            let rest = |of: &Value| usd(&of["unattributed_usd"]) - usd(&of["unreported_usd"]);
+            assert_eq!(models.values().map(rest).sum::<Money>(), rest(account), "{name}: {account}");
+            assert_eq!(words(&account["reasons"]).is_empty(), rest(account) == Money::ZERO, "{name}: {account}");
+            assert!(!words(&account["reasons"]).contains(&"unknown"), "{name}: {account}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
+
+#[test]
+fn what_is_not_decided_yet_is_not_said_to_be_cut() {
+    let (asked, mut world, _folder) = filled(|world| fs::create_dir_all(&world.root).unwrap());
+    put_run(&world, &streams_of(&recording("2.1.332/a_plain"))[0], &run_id(1), &json!({}));
+    world.read(&mut Dice::new(1), usize::MAX);
+    let now = world.now;
+    world.engine.as_mut().unwrap().commit(now).unwrap();
+    let id = asked.sessions("")["sessions"][0]["id"].as_str().unwrap().to_owned();
+    let early = session(&asked, &id)["correlation"].clone();
+    assert_eq!((&early["is_final"], words(&early["reasons"])), (&json!(false), vec!["not_final"]));
+    world.settle();
+    let told = session(&asked, &id)["correlation"].clone();
+    assert_eq!((&told["is_final"], words(&told["reasons"])), (&json!(true), vec![]));
+    assert_eq!(told["unattributed_usd"], "0");
 }

@@ -17,6 +17,7 @@ use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
+use crate::ledger::run::Run;
 use crate::ledger::session::{Session, reported, statement};
 use crate::ledger::unit::Unit;
 use crate::store::StoreReader;
@@ -123,11 +124,8 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
     let durations = |_: &Session| durations.take().unwrap_or_default();
     let sources = SummarySources { session: &|_| None, durations: &durations };
     let sums = Part::of(iter::once(session), &sources, false).summary(FileCounts::default(), false);
-    let client_reported = client_reported(reader, session, &told.clues)?;
-    let mut runs = Vec::new();
-    for run in &session.runs {
-        runs.extend(reader.run(*run).map_err(unreadable)?);
-    }
+    let runs = runs_of(reader, session)?;
+    let client_reported = client_reported(reader, session, &told.clues, &runs)?;
     let files_omitted = told.files.len().saturating_sub(rows_max());
     let mut files = Vec::new();
     for number in told.files.into_iter().take(rows_max()) {
@@ -171,14 +169,25 @@ pub(in crate::http::api) fn account_of(
         reader.units_of(session).map_err(unreadable)?.iter().for_each(|unit| clues.add(unit));
         clues
     };
-    client_reported(reader, session, &clues)
+    client_reported(reader, session, &clues, &runs_of(reader, session)?)
+}
+
+/// The runs that a session is in.
+fn runs_of(reader: &StoreReader, session: &Session) -> Result<Vec<Run>, Problem> {
+    let runs = session.runs.iter().filter_map(|run| reader.run(*run).transpose());
+    runs.collect::<Result<_, _>>().map_err(unreadable)
 }
 
 /// The client's own account beside ours; `None` if it wrote none.
-fn client_reported(reader: &StoreReader, session: &Session, clues: &Clues) -> Result<Option<ClientAccount>, Problem> {
+fn client_reported(
+    reader: &StoreReader,
+    session: &Session,
+    clues: &Clues,
+    runs: &[Run],
+) -> Result<Option<ClientAccount>, Problem> {
     let source = source_of(reader, session)?;
     let both = reported(session, source.as_ref()).zip(statement(session, source.as_ref()));
-    Ok(both.map(|(reported, statement)| client_account(session, reported, statement, clues)))
+    Ok(both.map(|(reported, statement)| client_account(session, reported, statement, clues, runs)))
 }
 
 /// Replaces all trace ids of a session by that of the one trace that its spans share.

@@ -11,8 +11,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::clues::{Clues, Reach};
-use crate::ledger::account::ModelAccount;
+use crate::ledger::account::{Account, AccountSource, ModelAccount};
 use crate::ledger::money::Money;
+use crate::ledger::run::{Run, RunOutcome, Spent};
 use crate::ledger::session::{Reported, Session, Statement};
 use crate::ledger::tally::{ModelTally, Tally};
 use crate::transcript::record::TitleBy;
@@ -86,6 +87,7 @@ pub enum Why {
     Title,
     InterruptedResponse,
     CutResponse,
+    NotFinal,
     UnpricedModel,
     OtherPrices,
     Rounding,
@@ -108,6 +110,9 @@ impl Why {
             }
             Self::CutResponse => {
                 "The rows of a response tell fewer output tokens than the client counted, as when its stream breaks off."
+            }
+            Self::NotFinal => {
+                "A run goes on or has just ended: the session file may tell the rest, or what the client counted is taken for it."
             }
             Self::UnpricedModel => "No price of the model is known here, and the client takes that of another model.",
             Self::OtherPrices => "The client counted the same tokens at other prices.",
@@ -132,6 +137,12 @@ struct Sides<'a> {
     clues: &'a Clues,
     /// Up to when the client's figures reach.
     reach: Reach,
+    /// What the client had counted before the first run, by model, if only streams tell of the session.
+    restored: BTreeMap<Arc<str>, ModelAccount>,
+    /// True if nothing of what a stream or the session file lacks can come any more.
+    is_final: bool,
+    /// True if a run ended without a result.
+    has_killed_run: bool,
     /// True if the client made up the title of the session.
     has_made_title: bool,
     /// The most that the client's floating point sums can lose.
@@ -149,17 +160,34 @@ struct Difference {
 }
 
 /// The client's account of a session, compared with what the files show. `reported` is the client's figure, and
-/// `statement` what that is made of.
+/// `statement` what that is made of; `runs` are those that the session is in.
 #[must_use]
-pub fn client_account(session: &Session, reported: Reported, statement: Statement<'_>, clues: &Clues) -> ClientAccount {
+pub fn client_account(
+    session: &Session,
+    reported: Reported,
+    statement: Statement<'_>,
+    clues: &Clues,
+    runs: &[Run],
+) -> ClientAccount {
     let mut ours = session.tally.clone();
     statement.copied.iter().for_each(|copied| ours.add(copied));
     let cost = reported.cost - ours.cost();
     let unpriced = ours.models.values().any(|model| model.unpriced > 0);
     let (reach, lost_max) = (clues.reach(statement.last.after), lost_max(&statement, &ours));
     let has_made_title = session.title.is_some() && session.title_by == TitleBy::Client;
-    let sides = Sides { statement, ours, clues, reach, has_made_title, lost_max };
-    let (models, reasons) = match sides.by_model() {
+    let restored = restored(session, runs, lost_max);
+    let sides = Sides {
+        statement,
+        ours,
+        clues,
+        reach,
+        is_final: runs.iter().all(|run| run.settled),
+        has_killed_run: runs.iter().any(|run| run.outcome() == RunOutcome::Killed),
+        has_made_title,
+        lost_max,
+        restored: restored.clone().unwrap_or_default(),
+    };
+    let (models, reasons) = match restored.and_then(|_| sides.by_model()) {
         Some(differences) => {
             let reasons = sides.reasons(differences.iter().map(|(name, (_, difference))| (Some(name), difference)));
             let told = |(name, (client, difference)): (Arc<str>, (Money, Difference))| {
@@ -204,15 +232,15 @@ impl Sides<'_> {
     /// The client's cost of each model, and the difference; `None` if the client does not tell it by model.
     fn by_model(&self) -> Option<BTreeMap<Arc<str>, (Money, Difference)>> {
         let Statement { last, inherited, .. } = self.statement;
-        let has_models =
-            |account: &crate::ledger::account::Account| !account.models.is_empty() || account.cost == Money::ZERO;
+        let has_models = |account: &Account| !account.models.is_empty() || account.cost == Money::ZERO;
         if !has_models(last) || inherited.is_some_and(|before| !has_models(before)) {
             return None;
         }
         let names: BTreeSet<&Arc<str>> = last.models.keys().chain(self.ours.models.keys()).collect();
         let difference = |name: &Arc<str>| {
             let before = inherited.and_then(|before| before.models.get(name)).copied().unwrap_or_default();
-            let client = minus(last.models.get(name).copied().unwrap_or_default(), before)?;
+            let restored = self.restored.get(name).copied().unwrap_or_default();
+            let client = minus(minus(last.models.get(name).copied().unwrap_or_default(), before)?, restored)?;
             let ours = self.ours.models.get(name).cloned().unwrap_or_default();
             let tokens = self.tokens(name, &client, &ours);
             let difference =
@@ -267,11 +295,14 @@ impl Sides<'_> {
         let mut reasons = Vec::new();
         if more {
             let of_rows = |(more, less): (Counted, Counted)| less == nothing && is_output_alone(more);
-            reasons.extend(match tokens.is_some_and(of_rows) {
+            let found = match tokens.is_some_and(of_rows) {
                 true if self.clues.interrupted(model, self.reach) => vec![Why::InterruptedResponse],
                 true => vec![Why::CutResponse],
                 false => self.requests_without_rows(model, tokens.map(|(more, _)| more)),
-            });
+            };
+            // What nothing else explains may be told yet.
+            let is_early = !self.is_final && matches!(found[..], [Why::CutResponse | Why::Unknown]);
+            reasons.extend(if is_early { vec![Why::NotFinal] } else { found });
         }
         if less {
             reasons.extend(self.uncounted_responses());
@@ -305,9 +336,44 @@ impl Sides<'_> {
         let started = last.started.and_then(|started| i64::try_from(started).ok()).map(Timestamp);
         or_unknown([
             (Why::NotReportedYet, self.clues.goes_on_after(last.after)),
-            (Why::KilledProcess, self.clues.has_killed_process(started)),
+            (Why::KilledProcess, self.clues.has_killed_process(started, self.has_killed_run)),
             (Why::ParallelProcesses, self.clues.has_parallel_processes()),
         ])
+    }
+}
+
+/// The part of the client's figures that was counted before the first run of which a stream told, by model, if there is no
+/// session file that tells what it was for. `None` if that is not known.
+fn restored(session: &Session, runs: &[Run], lost_max: Money) -> Option<BTreeMap<Arc<str>, ModelAccount>> {
+    let whole = session.restored();
+    if whole == Money::ZERO {
+        return Some(BTreeMap::new());
+    }
+    let told = runs.iter().filter_map(|run| run.session(&session.id)).filter(|told| told.last.is_some());
+    let first = told.min_by_key(|told| told.first)?;
+    let at = first.last.as_ref()?.at;
+    let is_last = |account: &&Account| matches!(account.source, AccountSource::Result { at: told, .. } if told == at);
+    let mut models = session.accounts.iter().find(is_last)?.models.clone();
+    for (name, spent) in first.counted() {
+        let account = models.get_mut(name)?;
+        *account = minus(*account, account_of(spent))?;
+    }
+    // Nothing is lost between the models and the whole.
+    let lost = whole - models.values().map(|model| model.cost).sum();
+    let most = models.values_mut().max_by_key(|model| model.cost)?;
+    most.cost += lost;
+    (lost <= lost_max && Money::ZERO - lost <= lost_max && most.cost >= Money::ZERO).then_some(models)
+}
+
+/// What a run spent, as the client tells it in an account.
+const fn account_of(spent: &Spent) -> ModelAccount {
+    ModelAccount {
+        cost: spent.cost,
+        input: spent.input,
+        output: spent.output,
+        cache_read: spent.cache_read,
+        cache_write: spent.cache_write_5m.saturating_add(spent.cache_write_1h),
+        web_searches: spent.web_searches,
     }
 }
 

@@ -244,12 +244,13 @@ impl Clues {
         self.requests.is_some_and(|(_, last)| last > time)
     }
 
-    /// True if a process ended without an account: it left a call behind whose result another one had to fill in, a response of
-    /// which only a stream told and whose end never came, or responses were requested before the account `started`.
+    /// True if a process ended without an account: it left a call behind whose result another one had to fill in, or a response
+    /// of which only a stream told and whose end never came, if a run ended without a result (`has_killed_run`), or responses
+    /// were requested before the account `started`.
     #[must_use]
-    pub fn has_killed_process(&self, started: Option<Timestamp>) -> bool {
+    pub fn has_killed_process(&self, started: Option<Timestamp>, has_killed_run: bool) -> bool {
         let before = self.requests.zip(started).is_some_and(|((first, _), started)| first < started);
-        self.has_filled_in || before || self.sources.provisional != Tokens::default()
+        self.has_filled_in || before || has_killed_run && self.sources.provisional != Tokens::default()
     }
 
     /// True if a turn requested responses after the prompt of the next one, which one process never does.
