@@ -8,6 +8,9 @@
 //!   each run and session, which has no spans and is no turn; so it is in the sums of the session and of the run.
 //! - [`settle_rest`] computes it, when a run is settled. Until the next time [`settle_rests`] takes away what responses have
 //!   come to explain since, in the commit that counts these responses, so that no counter has both.
+//! - Output alone that is missing is of responses whose end the stream did not tell; a request without rows would have a
+//!   prompt. If all of these were cut or interrupted, it completes nothing: a session file does not have it either. So it is
+//!   no rest, and stays what the client counted for itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use std::sync::Arc;
 use super::known::Known;
 use super::place::Rank;
 use super::prices::Prices;
-use super::run::{Provisional, RunSession, Spent};
+use super::run::{Provisional, Run, RunSession, Spent};
 use super::session::Session;
 use super::tally::Tally;
 use super::tokens::Tokens;
@@ -23,6 +26,7 @@ use super::unit::{Claim, Message, Parts, Unit, UnitId, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::record::Says;
 use crate::transcript::stream::RunId;
+use crate::transcript::time::Timestamp;
 use crate::transcript::usage::Usage;
 
 /// Tokens of each model.
@@ -32,6 +36,21 @@ type Models = BTreeMap<Arc<str>, Tokens>;
 #[derive(Debug, Clone, Default)]
 pub struct Used {
     runs: BTreeMap<Option<RunId>, Models>,
+    /// Responses whose end no stream told and that may have ended all the same, by run and model.
+    open: BTreeSet<(Option<RunId>, Arc<str>)>,
+    /// Responses that did not end.
+    cut: Vec<Cut>,
+}
+
+/// A response that did not end.
+#[derive(Debug, Clone)]
+struct Cut {
+    run: Option<RunId>,
+    model: Arc<str>,
+    /// When the first row of its unit came.
+    first: Timestamp,
+    /// True if it was interrupted, and did not break off by itself.
+    is_interrupted: bool,
 }
 
 /// Finds what the responses of a session used.
@@ -43,15 +62,49 @@ impl Used {
         if is_rest(parts) {
             return;
         }
-        let run = self.runs.entry(unit.of_run.as_ref().map(|of| of.run)).or_default();
-        for (model, sums) in Tally::of(parts).models {
-            *run.entry(model).or_default() += sums.tokens;
+        let run = unit.of_run.as_ref().map(|of| of.run);
+        let sums = self.runs.entry(run).or_default();
+        for (model, told) in Tally::of(parts).models {
+            *sums.entry(model).or_default() += told.tokens;
         }
+        for message in parts.messages.iter().filter(|message| !message.in_file && message.stop.is_none()) {
+            let Some(model) = message.shares.first().map(|share| Arc::clone(&share.model)) else { continue };
+            let is_interrupted = was_interrupted(unit, message);
+            // A stream with partial messages tells the beginning of a response, and its end if there is one.
+            if is_interrupted || message.ttft_ms.is_some() {
+                self.cut.push(Cut { run, model, first: unit.first, is_interrupted });
+            } else {
+                self.open.insert((run, model));
+            }
+        }
+    }
+
+    /// Whether all responses of a model in a run whose ends no stream told were cut or interrupted.
+    fn are_all_cut(&self, run: &Run, told: &RunSession, model: &Arc<str>) -> bool {
+        let mut cut = self.cut.iter().filter(|cut| cut.run == Some(run.id) && cut.model == *model).peekable();
+        let is_cut = |cut: &Cut| {
+            told.last.as_ref().is_some_and(|last| {
+                let is_over = cut.first <= last.at;
+                let aborted = || last.reason.as_deref() == Some("aborted_streaming");
+                is_over && if cut.is_interrupted { aborted() } else { run.lost.is_empty() }
+            })
+        };
+        cut.peek().is_some() && cut.all(is_cut) && !self.open.contains(&(Some(run.id), Arc::clone(model)))
     }
 
     fn of(&self, run: Option<RunId>) -> Models {
         self.runs.get(&run).cloned().unwrap_or_default()
     }
+}
+
+/// Whether a response came when its turn was interrupted: the last one, if no call of it ran.
+fn was_interrupted(unit: &Unit, message: &Message) -> bool {
+    let is_last = |parts: &Parts| parts.messages.iter().all(|other| other.end <= message.end);
+    let has_call = |parts: &Parts| {
+        parts.tools.iter().any(|tool| tool.call.as_ref().is_some_and(|call| call.message == message.id))
+    };
+    let parts = &unit.parts;
+    unit.interrupted.is_some() && unit.sections.is_none() && is_last(parts) && !has_call(parts)
 }
 
 /// [`UsedOf`] for passes that have everything in memory.
@@ -117,14 +170,14 @@ fn note(known: &mut Known, id: &SessionId) {
 
 /// What no response explains in each run of a session.
 fn rests(known: &Known, session: &Session, used: &Used) -> Vec<(RunId, Models)> {
-    let runs = session.runs.iter().filter_map(|run| Some((*run, known.run(*run)?.session(&session.id)?)));
-    let mut runs: Vec<(RunId, &RunSession)> = runs.collect();
-    runs.sort_by_key(|(run, told)| (told.last.as_ref().map(|last| last.at), *run));
+    let runs = session.runs.iter().filter_map(|run| known.run(*run));
+    let mut runs: Vec<(&Run, &RunSession)> = runs.filter_map(|run| Some((run, run.session(&session.id)?))).collect();
+    runs.sort_by_key(|(run, told)| (told.last.as_ref().map(|last| last.at), run.id));
     // Each run of a client that is too old to tell more counts what the runs before it have used again.
     let (mut so_far, mut before) = (Models::new(), Models::new());
     let (mut rests, mut older) = (Vec::new(), BTreeSet::new());
-    for (run, told) in runs {
-        let mut used = used.of(Some(run));
+    for (run, told) in &runs {
+        let mut used = used.of(Some(run.id));
         take(&mut used, &mut told.open.clone());
         let mut rest: Models = told.spent.iter().map(|(model, spent)| (Arc::clone(model), tokens(spent))).collect();
         if rest.is_empty() && !told.so_far.is_empty() {
@@ -134,17 +187,20 @@ fn rests(known: &Known, session: &Session, used: &Used) -> Vec<(RunId, Models)> 
                 rest.insert(Arc::clone(model), more.minus(*most));
                 *most = more;
             }
-            older.insert(run);
+            older.insert(run.id);
         }
         take(&mut rest, &mut used);
-        if older.contains(&run) {
+        if older.contains(&run.id) {
             used.into_iter().for_each(|(model, more)| *before.entry(model).or_default() += more);
         }
-        rests.push((run, rest));
+        rests.push((run.id, rest));
     }
     rests.iter_mut().filter(|(run, _)| older.contains(run)).for_each(|(_, rest)| take(rest, &mut before));
     let mut of_none = used.of(None);
     rests.iter_mut().for_each(|(_, rest)| take(rest, &mut of_none));
+    for ((run, told), (_, rest)) in runs.iter().zip(&mut rests) {
+        rest.retain(|model, rest| rest.prompt() > 0 || !used.are_all_cut(run, told, model));
+    }
     rests
 }
 

@@ -6,12 +6,12 @@ use tailspan::ledger::money::Money;
 use tailspan::views::metrics::totals::Snapshot;
 
 use crate::simulation::sum;
-use crate::support::lived::Lived;
+use crate::support::lived::{Lived, SESSION};
 
 /// The tokens of output that responses and rests of each run have.
 fn output(lived: &Lived) -> Vec<(u32, u64)> {
     let reader = lived.world.reader.as_ref().unwrap();
-    let session = reader.session(&tailspan::transcript::ids::SessionId(crate::support::lived::SESSION.into()));
+    let session = reader.session(&tailspan::transcript::ids::SessionId(SESSION.into()));
     let units = reader.units_of(&session.unwrap().unwrap()).unwrap();
     let mut runs = std::collections::BTreeMap::new();
     for unit in &units {
@@ -88,4 +88,38 @@ fn a_turn_that_was_killed_takes_nothing_from_the_rest_of_another_run() {
     let snapshot = lived.pass(60_000);
     assert_eq!(output(&lived), [(1, 90), (2, 30)]);
     assert_eq!(tokens_counted(&snapshot), 50 + 30 + 40 + 3 * 3);
+}
+
+#[test]
+fn what_was_interrupted_is_completed_by_nothing_unless_something_else_may_be() {
+    let mut lived = Lived::new(true);
+    let interrupt = |lived: &mut Lived| {
+        json!({"type": "user", "uuid": lived.uuid(), "timestamp": lived.now(), "session_id": SESSION,
+            "parent_tool_use_id": null,
+            "message": {"role": "user", "content": [{"type": "text", "text": "[Request interrupted by user]"}]}})
+    };
+    let aborted = |output: u64| {
+        let mut told = told(output);
+        told["terminal_reason"] = "aborted_streaming".into();
+        told
+    };
+    let lines = [lived.init(), lived.answer(2).1, interrupt(&mut lived), lived.result(&aborted(9)), lived.end()];
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    assert_eq!(output(&lived), [(1, 2)], "no session file would have more of it");
+    // In a second run, a turn that was completed may have used all of it.
+    let lines = [lived.init(), lived.answer(2).1, lived.result(&told(50))];
+    lived.stream(2, &lines);
+    lived.pass(60_000);
+    let lines = [lived.answer(2).1, interrupt(&mut lived), lived.result(&aborted(9)), lived.end()];
+    lived.stream(2, &lines);
+    lived.pass(60_000);
+    assert_eq!(output(&lived), [(1, 2), (2, 59)]);
+    // And a request that has no line has a prompt.
+    let mut more = aborted(9);
+    more["model_usage_since_last_result"]["claude-sonnet-4-5"]["inputTokens"] = 40.into();
+    let lines = [lived.init(), lived.answer(2).1, interrupt(&mut lived), lived.result(&more), lived.end()];
+    lived.stream(3, &lines);
+    lived.pass(60_000);
+    assert_eq!(output(&lived), [(1, 2), (2, 59), (3, 9)]);
 }
