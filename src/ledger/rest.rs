@@ -6,7 +6,7 @@
 //!
 //! - A rest is counted only as long as the session has no session file, which tells more. It is a unit of its own, one for
 //!   each run and session, which has no spans and is no turn; so it is in the sums of the session and of the run.
-//! - [`settle_rest`] computes it, when a run is settled. Until the next time [`settle_rests`] takes away what responses have
+//! - `settle_rest` computes it, when a run is settled. Until the next time [`settle_rests`] takes away what responses have
 //!   come to explain since, in the commit that counts these responses, so that no counter has both.
 //! - Output alone that is missing is of responses whose end the stream did not tell; a request without rows would have a
 //!   prompt. If all of these were cut or interrupted, it completes nothing: a session file does not have it either. So it is
