@@ -42,6 +42,11 @@ impl Tool {
         let (call, asked) = (self.call.as_ref()?, self.asked?);
         let asked = asked.max(call.rank.time);
         let end = self.result.as_ref().filter(|_| self.duration_ms().is_some());
+        // The line came after the time at which the client has the result, as in a stream that is passed on later: so it does
+        // not tell when it was asked.
+        if end.is_some_and(|end| end.rank.time < asked) {
+            return None;
+        }
         let runs_nothing =
             |end: &ToolEnd| end.outcome == Outcome::Denied || ASK_OR_EDIT.iter().any(|tool| **tool == *call.name);
         Some(Permission {

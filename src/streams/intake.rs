@@ -341,9 +341,8 @@ impl Receiving<'_> {
                     let (body, request) = (run.id.as_str().to_owned(), request.as_str().to_owned());
                     return Err(IntakeError::OtherRun { body, request });
                 }
-                if self.caller.is_empty() {
-                    self.caller = run.caller;
-                }
+                // What the headers of the request say is stronger.
+                self.caller.complete(run.caller);
                 self.opened(at)?;
             }
             Mark::At { at, .. } => {

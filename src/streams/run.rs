@@ -87,10 +87,15 @@ impl RunId {
 }
 
 impl Caller {
-    /// Whether nothing is said.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// Takes over from `other` what is not said.
+    pub fn complete(&mut self, other: Self) {
+        let Self { workflow, labels, traceparent, span } = other;
+        self.workflow = self.workflow.take().or(workflow);
+        self.traceparent = self.traceparent.take().or(traceparent);
+        self.span |= span;
+        if self.labels.is_empty() {
+            self.labels = labels;
+        }
     }
 
     /// Sets the workflow. Fails if the name is empty, too long or has control characters.

@@ -62,15 +62,19 @@ struct Side {
 
 impl Side {
     fn of(name: &str, with_stream: bool) -> Self {
+        Self::with(name, with_stream.then(|| stream_of(&recording(name))))
+    }
+
+    fn with(name: &str, stream: Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (projects, state) = (folder.path().join("projects/-home-dev"), folder.path().join("state"));
         fs::create_dir_all(&projects).unwrap();
         let slug = fs::read_dir(recording(name).join("projects")).unwrap().next().unwrap().unwrap().path();
         let file = fs::read_dir(slug).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file()).unwrap();
         let session = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        if with_stream {
+        if let Some(stream) = stream {
             fs::create_dir_all(state.join("streams")).unwrap();
-            fs::write(state.join(format!("streams/{RUN}.jsonl")), stream_of(&recording(name))).unwrap();
+            fs::write(state.join(format!("streams/{RUN}.jsonl")), stream).unwrap();
         }
         let rows = later(&fs::read_to_string(&file).unwrap());
         fs::write(projects.join(file.file_name().unwrap()), rows).unwrap();
@@ -185,6 +189,19 @@ fn without_a_stream_a_wait_is_a_part_of_its_call() {
     assert!(tools.iter().any(|(name, seconds)| name == "Write" && *seconds > 2.0), "{tools:?}");
     assert_eq!(sum(&side.daemon.metrics(), "tailspan_permission_wait_seconds_count"), 0.0);
     assert!(side.events().iter().all(|event| event.get("permission_requested_at").is_none()));
+}
+
+#[test]
+fn a_stream_that_is_passed_on_later_tells_no_waits() {
+    let name = "ad_host_permission";
+    let lines = later(&fs::read_to_string(recording(name).join("stream.jsonl")).unwrap());
+    let mark = |mark: &str| {
+        format!("{{\"type\":\"tailspan\",\"mark\":\"{mark}\",\"run\":\"{RUN}\",\"at\":\"2099-12-03T00:00:00.000Z\"}}\n")
+    };
+    let side = Side::with(name, Some(mark("run") + &mark("at") + &lines + &mark("end")));
+    assert_eq!(sum(&side.daemon.metrics(), "tailspan_permission_wait_seconds_count"), 0.0);
+    let asked = |event: &&Value| !event["permission_requested_at"].is_null();
+    assert_eq!(side.events().iter().find(asked), None);
 }
 
 #[test]

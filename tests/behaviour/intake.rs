@@ -100,6 +100,19 @@ fn what_is_known_is_known_again_after_a_restart() {
 }
 
 #[test]
+fn what_headers_do_not_say_of_a_run_its_mark_says() {
+    let side = Side::start();
+    let mark = json!({
+        "type": "tailspan", "mark": "run", "run": RUN, "workflow": "of-the-mark", "labels": {"team": "search"},
+        "at": "2026-11-30T01:02:03.456Z", "span": true,
+    });
+    side.post(&[NAMED, ("Tailspan-Workflow", "nightly")], format!("{mark}\n"));
+    let kept = &marks(&side.state, "run")[0];
+    let said = json!([kept["workflow"], kept["labels"], kept["span"]]);
+    assert_eq!(said, json!(["nightly", {"team": "search"}, true]));
+}
+
+#[test]
 fn a_run_without_a_name_is_named_after_its_session() {
     let side = Side::start();
     side.post(&[], event(1, 5));
