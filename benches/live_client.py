@@ -6,7 +6,8 @@ usage: live_client.py TAILSPAN RIG CLIENT [SCENARIO...] [--mode with|without|die
 
 RIG is the folder of the driver of the recordings (`scenario.py`), CLIENT the client's program; CLAUDE_RIG_HOME says where
 the driver works. Modes: with a sidecar that runs all the time, without one until the client has ended, and with one that is
-killed two seconds after the client starts and comes back after its end. Not for CI: it needs the client.
+killed two seconds after the client starts and comes back after its end. Run it once at a time: the driver works in one
+folder. Further scenarios are in `live_scenarios.py`. Not for CI: it needs the client.
 """
 import argparse
 import json

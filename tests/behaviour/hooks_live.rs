@@ -308,14 +308,20 @@ fn the_clients_own_list_tells_waits_without_hooks() {
     assert_eq!(daemon.stop(), Some(0));
 }
 
-#[test]
-fn the_tag_of_the_list_changes_with_who_waits() {
+/// A sidecar that has read a session whose command has no result.
+fn calling() -> (Home, Daemon, String) {
     let home = Home::new("");
     let daemon = home.start();
     let one = session(1);
     let now = Timestamp(clock::now().0 - 20_000);
     home.write(&one, &[prompt(&one, 1, now), answer(&one, 2, now, "tool_use", &call("Bash", "toolu_1"))]);
     daemon.until("it is read", || (daemon.get(&format!("/api/v1/analytics/sessions/{one}")).0 == 200).then_some(()));
+    (home, daemon, one)
+}
+
+#[test]
+fn the_tag_of_the_list_changes_with_who_waits() {
+    let (home, daemon, one) = calling();
     let none: Value = serde_json::from_str(&daemon.get("/api/v1/analytics/sessions?waiting=permission").1).unwrap();
     assert_eq!(none["total"], 0);
     home.hook(&one, "PermissionRequest", &json!({"tool_name": "Bash"}));
@@ -376,12 +382,7 @@ fn a_wait_is_told_once_and_its_end_too_whenever_the_sidecar_is_away() {
 
 #[test]
 fn the_next_wait_is_told_behind_the_end_of_the_last() {
-    let home = Home::new("");
-    let daemon = home.start();
-    let one = session(1);
-    let now = Timestamp(clock::now().0 - 20_000);
-    home.write(&one, &[prompt(&one, 1, now), answer(&one, 2, now, "tool_use", &call("Bash", "toolu_1"))]);
-    daemon.until("it is read", || (daemon.get(&format!("/api/v1/analytics/sessions/{one}")).0 == 200).then_some(()));
+    let (home, daemon, one) = calling();
     home.hook(&one, "PermissionRequest", &json!({"tool_name": "Bash"}));
     daemon.until("it is told", || (waits_told(&daemon).len() == 1).then_some(()));
     // Both rows are read at once, and the question began before that.
