@@ -10,10 +10,11 @@ use super::Engine;
 use crate::archive::OpenFiles;
 use crate::engine::turns::{Leaving, Next, finished_spans, mark_finished, spans};
 use crate::ledger::ended;
-use crate::ledger::family::{Family, LEVELS_MAX, Want};
+use crate::ledger::family::{Family, LEVELS_MAX, Standing, Want, standing};
 use crate::ledger::gist::Gist;
 use crate::ledger::known::Known;
 use crate::ledger::session::Session;
+use crate::ledger::settle::let_go;
 use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::{Rows, StoreError, has_left};
 use crate::transcript::ids::{AgentId, SessionId};
@@ -48,6 +49,28 @@ impl Engine {
         Ok(false)
     }
 
+    /// Notes that a turn which its rows leave open is over if the process has let go of it. It then is over for everybody who
+    /// reads, unless a later row goes on with it.
+    fn end_if_let_go(&mut self, id: UnitId, now: Timestamp) -> Result<(), StoreError> {
+        let Some(unit) = self.known.unit(id) else { return Ok(()) };
+        if unit.end().is_some() || !matches!(standing(unit), Standing::Alone) {
+            return Ok(());
+        }
+        if let Some(of_run) = unit.of_run.as_ref().map(|of_run| of_run.run) {
+            self.load_run(of_run)?;
+        }
+        let Some(unit) = self.known.unit(id) else { return Ok(()) };
+        let run_end = unit.of_run.as_ref().and_then(|of_run| self.known.run(of_run.run)?.end());
+        let Some(at) = self.turns.let_go(unit.session(), run_end, now) else { return Ok(()) };
+        let mut units = vec![id];
+        if !self.turns.is_long(unit) {
+            self.load_below(id)?;
+            units.extend(family_of(&self.known, id).map(|family| family.ids()).unwrap_or_default());
+        }
+        units.into_iter().for_each(|unit| let_go(&mut self.known, unit, at));
+        Ok(())
+    }
+
     fn tick_live(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let due = self.turns.due(now, LEAVING_MAX);
         if due.is_empty() {
@@ -63,6 +86,7 @@ impl Engine {
             looked_at += 1;
             let session = self.load_above(*id)?;
             self.tighten_unit(*id)?;
+            self.end_if_let_go(*id, now)?;
             let next = self.turns.look(&self.known, *id, now, &mut leaving);
             if next == Next::Nothing {
                 continue;

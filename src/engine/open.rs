@@ -73,15 +73,20 @@ impl Engine {
         let mut ended = BTreeSet::new();
         for (session, told) in news {
             if self.turns.note_told(session, told) {
-                ended.insert(session);
+                ended.insert(session.clone());
             }
         }
-        if ended.is_empty() {
+        self.hurry(&ended, now)
+    }
+
+    /// Has the turns of sessions looked at soon, because they may have ended.
+    pub(super) fn hurry(&mut self, sessions: &BTreeSet<SessionId>, now: Timestamp) -> Result<(), StoreError> {
+        if sessions.is_empty() {
             return Ok(());
         }
         for id in self.turns.live() {
             self.load(id)?;
-            if let Some(unit) = self.known.unit(id).filter(|unit| ended.contains(unit.session())) {
+            if let Some(unit) = self.known.unit(id).filter(|unit| sessions.contains(unit.session())) {
                 self.turns.hurry(unit, now);
             }
         }

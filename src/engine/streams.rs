@@ -119,6 +119,7 @@ impl Engine {
             if run.end().is_some() {
                 self.count_missing(&run.sessions)?;
                 self.commit(now)?;
+                self.hurry(&run.sessions.iter().map(|session| session.id.clone()).collect(), now)?;
             }
             if !self.let_run_leave(id, now)? {
                 self.look_later(id, now);

@@ -7,8 +7,12 @@
 //! ```
 
 use super::gist::Gist;
-use super::unit::{TurnEnd, Unit, UnitId};
+use super::unit::{ToldEnd, TurnEnd, Unit, UnitId};
+use crate::transcript::record::Ending;
 use crate::transcript::time::Timestamp;
+
+/// The reason of a turn that its rows left open when the next prompt came.
+const NEXT_PROMPT: &str = "next_prompt";
 
 impl TurnEnd {
     /// The same end, moved to `last` if that is later: the last thing that happened in the turn or below it.
@@ -50,8 +54,20 @@ impl Unit {
         } else if let Some(told) = told {
             Some(TurnEnd { at, reason: told.why.name() })
         } else {
-            self.superseded.map(|_| TurnEnd { at, reason: "next_prompt" })
+            self.superseded.map(|_| TurnEnd { at, reason: NEXT_PROMPT })
         }
+    }
+
+    /// The end that the unit has if the process which worked on it ended at `at`; `None` if it was over before, or went on
+    /// later.
+    pub(super) fn let_go(&self, at: Timestamp) -> Option<ToldEnd> {
+        let is_later = |next: Timestamp| next > at;
+        let was_open = match self.end() {
+            None => true,
+            Some(end) => end.reason == NEXT_PROMPT && self.superseded.is_some_and(is_later),
+        };
+        let goes_on = self.activity_end_with_below() > at;
+        (was_open && !goes_on).then_some(ToldEnd { time: at, why: Ending::Exit })
     }
 
     /// Time of the last thing that happened in the unit, or in the sub-agents below it whose spans leave together with

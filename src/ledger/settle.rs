@@ -21,6 +21,7 @@ use super::tokens::Tokens;
 use super::unit::{Identity, Message, Parts, Prompt, Unit, UnitId};
 use crate::transcript::record::Origin;
 use crate::transcript::stream::RunId;
+use crate::transcript::time::Timestamp;
 
 /// Finds the turn of the session file that a provisional turn belongs to, which has no twin: the latest one that began
 /// before it.
@@ -32,8 +33,12 @@ pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>
     let Some(run) = known.run(id).cloned() else { return };
     let mut left = Vec::new();
     for unit in &run.provisional {
-        if settle_turn(known, *unit, turn_of) {
+        let turn = settle_turn(known, *unit, turn_of);
+        if turn == Some(*unit) {
             left.push(*unit);
+        }
+        if let Some((turn, ended)) = turn.zip(run.end()) {
+            let_go(known, turn, ended);
         }
     }
     for session in &run.sessions {
@@ -47,6 +52,16 @@ pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>
     if left != run.provisional || run.settled != is_over {
         let run = known.run_mut(id);
         (run.provisional, run.settled) = (left, is_over);
+    }
+}
+
+/// Takes in that the process which worked on a turn or sub-agent ended at `at`. One that was open then is over, unless a later
+/// row goes on with it.
+pub fn let_go(known: &mut Known, id: UnitId, at: Timestamp) {
+    if let Some(end) = known.unit(id).and_then(|unit| unit.let_go(at))
+        && let Some(unit) = known.unit_mut(id)
+    {
+        unit.told_end = Some(end);
     }
 }
 
@@ -71,10 +86,11 @@ fn homes(unit: &Unit) -> Vec<UnitId> {
     std::iter::once(unit.key.id()).chain(unit.section_ids()).collect()
 }
 
-/// Settles a provisional turn. True if it stays one, so that it must be looked at again if a session file comes.
-fn settle_turn(known: &mut Known, id: UnitId, turn_of: TurnOf<'_>) -> bool {
-    let Some(unit) = known.unit(id) else { return false };
-    let Some(provisional) = unit.provisional.clone() else { return false };
+/// Settles a provisional turn. Returns the turn that it turned out to be: one of the session file, or itself, and then it
+/// must be looked at again if a session file comes. `None` if it was none.
+fn settle_turn(known: &mut Known, id: UnitId, turn_of: TurnOf<'_>) -> Option<UnitId> {
+    let unit = known.unit(id)?;
+    let provisional = unit.provisional.clone()?;
     let (homes, session) = (homes(unit), unit.session().clone());
     let ran = |turn: &UnitId| known.unit(*turn).is_some_and(|turn| ran_when(known, unit, turn));
     let found = provisional.twin.or_else(|| turn_of(known, unit).filter(ran));
@@ -89,15 +105,15 @@ fn settle_turn(known: &mut Known, id: UnitId, turn_of: TurnOf<'_>) -> bool {
                 // More of it may come on the stream.
                 unit.provisional.iter_mut().for_each(|provisional| provisional.twin = Some(twin));
             }
-            false
+            Some(twin)
         }
         _ if has_file && !has_parts => {
             known.unit_mut(id).into_iter().for_each(empty);
-            false
+            None
         }
         _ => {
             promote(known, id, &homes);
-            true
+            Some(id)
         }
     }
 }

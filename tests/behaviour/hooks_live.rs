@@ -164,9 +164,31 @@ fn a_session_that_ends_ends_its_open_turn() {
     home.write(&one, &[prompt(&one, 1, now), answer(&one, 2, now, "tool_use", &call("Bash", "toolu_1"))]);
     daemon.until("it is read", || (sum(&daemon.metrics(), "tailspan_tool_calls_total") == 1.0).then_some(()));
     assert_eq!(ended(&daemon), 0.0, "its call is open");
+    assert_eq!(shown(&daemon, &one), [Value::Null, json!("open"), json!("true")]);
     home.hook(&one, "SessionEnd", &json!({"reason": "prompt_input_exit"}));
     daemon.until("its turn has ended", || (ended(&daemon) == 1.0).then_some(()));
+    assert_eq!(shown(&daemon, &one), [json!("exit"), json!("exit"), Value::Null]);
+    // Who takes the session up again may have the tool run on: the turn goes on with its result.
+    let later = Timestamp(clock::now().0 + 1);
+    home.hook(&one, "SessionStart", &json!({"source": "resume"}));
+    home.write(&one, &[result(&one, 3, later, "toolu_1")]);
+    daemon.until("it goes on", || (shown(&daemon, &one)[0] == Value::Null).then_some(()));
     assert_eq!(daemon.stop(), Some(0));
+}
+
+/// How the first turn of a session ended, by the analytics and by its trace, and whether its trace says that it goes on.
+fn shown(daemon: &Daemon, session: &str) -> [Value; 3] {
+    let one: Value = serde_json::from_str(&daemon.get(&format!("/api/v1/analytics/sessions/{session}")).1).unwrap();
+    let turn = &one["turns"][0];
+    let trace = turn["trace_id"].as_str().unwrap();
+    let trace: Value = serde_json::from_str(&daemon.get(&format!("/jaeger/api/traces/{trace}")).1).unwrap();
+    let spans = trace["data"][0]["spans"].as_array().unwrap();
+    let root = spans.iter().find(|span| span["references"] == json!([])).unwrap();
+    let tag = |key: &str| {
+        let tag = root["tags"].as_array().unwrap().iter().find(|tag| tag["key"] == key);
+        tag.map_or(Value::Null, |tag| json!(tag["value"].to_string().trim_matches('"')))
+    };
+    [turn["end"].clone(), tag("claude_code.turn.end"), tag("claude_code.in_progress")]
 }
 
 /// What a session waits for, as the list tells it.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::costs::{Asked, filled};
 use crate::support::stream_files::{put_run, run_id, streams_of};
-use crate::support::world::{Dice, World, recordings};
+use crate::support::world::{Dice, World, copy_folder, files_below, recordings};
 
 fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings").join(name)
@@ -148,6 +148,30 @@ fn models_differ_by_what_their_session_differs_by() {
         ("i2_sigint_stream", "interrupted_response"),
     ];
     assert_eq!(found, expected.map(|(name, word)| (name.into(), word.to_owned())));
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_no_turn_open() {
+    let killed = recording("2.1.330/j1_kill9_tool");
+    for has_file in [false, true] {
+        let (asked, _world, _folder) = filled(|world| {
+            fs::create_dir_all(&world.root).unwrap();
+            put_run(world, &streams_of(&killed)[0], &run_id(1), &json!({}));
+            if has_file {
+                copy_folder(&killed.join("projects"), &world.root);
+                // Later rows are of the next process.
+                let file =
+                    files_below(&world.root).into_iter().find(|path| path.extension().unwrap() == "jsonl").unwrap();
+                let rows = fs::read_to_string(&file).unwrap();
+                fs::write(&file, &rows[..rows.rfind(r#"{"type":"queue-operation","operation":"enqueue""#).unwrap()])
+                    .unwrap();
+            }
+        });
+        let run = asked.answer(&format!("/runs/{}", run_id(1)));
+        let turns = session(&asked, run["session"].as_str().unwrap())["turns"].clone();
+        let ends: Vec<&Value> = turns.as_array().unwrap().iter().map(|turn| &turn["end"]).collect();
+        assert_eq!((run["outcome"].as_str(), ends), (Some("killed"), vec![&json!("exit")]), "{has_file}: {turns:#?}");
+    }
 }
 
 #[test]

@@ -325,6 +325,13 @@ impl Turns {
         }
     }
 
+    /// When the process let go of a session: a hook told it, or a run of it ended at `run_end`. `None` until that is so for a
+    /// moment, in which rows may still come.
+    pub(super) fn let_go(&self, session: &SessionId, run_end: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let at = self.told.let_go(session).max(run_end);
+        at.filter(|at| now.since_ms(*at) >= self.policy.settle_ms)
+    }
+
     /// Takes the noted sub-agents below a long turn: those that have parts which can leave, as far as this process has
     /// seen. They are noted again when they change.
     pub fn take_ready(&mut self, turn: UnitId) -> BTreeSet<UnitId> {
@@ -372,9 +379,7 @@ impl Turns {
             _ => {}
         }
         let at = unit.activity_end_with_below();
-        let by_rows = ended::ended(unit, at, now, self.idle_ms);
-        let told = || self.told.is_let_go(unit, at, now, self.policy.settle_ms).then(|| ended::over(unit));
-        let Some(end) = by_rows.or_else(told) else { return self.look_early(unit, at, now) };
+        let Some(end) = ended::ended(unit, at, now, self.idle_ms) else { return self.look_early(unit, at, now) };
         let wanted = self.wants_end(end.at);
         if wanted && end.at < self.policy.epoch && !unit.export.sent {
             if self.allowance.0 == 0 {

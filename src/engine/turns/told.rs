@@ -38,10 +38,8 @@ impl ToldEnds {
         unit.agent.is_none() && stopped.is_some_and(is_behind) && is_told_over(unit)
     }
 
-    /// True if the process has let go of the session behind the last thing that happened in a unit, at `last`, and no
-    /// further row has come for `settle_ms` milliseconds.
-    pub(super) fn is_let_go(&self, unit: &Unit, last: Timestamp, now: Timestamp, settle_ms: u64) -> bool {
-        let ended = self.0.get(unit.session()).and_then(|told| told.ended);
-        ended.is_some_and(|ended| ended >= last && now.since_ms(ended) >= settle_ms)
+    /// When the process has let go of a session, if a hook told it and nothing goes on since.
+    pub(super) fn let_go(&self, session: &SessionId) -> Option<Timestamp> {
+        self.0.get(session).and_then(|told| told.ended)
     }
 }
