@@ -12,6 +12,7 @@ use crate::store::StoreError;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::runaway::detector::{Runaway, RunawayEvent};
+use crate::views::analytics::runaway::reason::Reason;
 use crate::views::analytics::runaway::settings::RunawaySettings;
 
 /// Most sections of a long unit that are read for what a session did lately, the last ones.
@@ -34,6 +35,21 @@ impl Engine {
     /// The sessions that run away, as of the last look.
     pub fn runaways(&self) -> impl Iterator<Item = &Runaway> {
         self.projections.runaways().running()
+    }
+
+    /// Goes on with a runaway that was noticed at `since`, before this process started. To be called before anything is read.
+    pub fn resume_runaway(
+        &mut self,
+        session: &SessionId,
+        reason: Reason,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if self.projections.runaways().lacks(session) {
+            self.recall_session(session, now)?;
+        }
+        self.projections.runaways_mut().resume(session, reason, since);
+        Ok(())
     }
 
     /// Reads from the state what sessions did lately of which something changed and nothing is known yet. To be called before the

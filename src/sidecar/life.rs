@@ -23,6 +23,7 @@ use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
 use crate::sidecar::error::RunError;
 use crate::sidecar::progress::Progress;
+use crate::sidecar::runaways;
 use crate::sidecar::settings::{endpoints, event_limits, history_rules, label_rules, policy, sources, span_rules};
 use crate::sidecar::tailer::{Shared, Tailer};
 use crate::sidecar::watchdog::Watchdog;
@@ -116,6 +117,7 @@ impl Life<'_> {
             .with_runaways(self.config.runaway)
             .with_events(event_limits(self.config));
         engine.recall(&self.recent)?;
+        runaways::resume(&mut engine, &self.kept.reader, now)?;
         let sources = sources(self.config, self.env, &span_rules(self.config));
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
         let over = tailer.over();

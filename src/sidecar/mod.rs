@@ -19,6 +19,7 @@
 //! ```
 
 mod attending;
+mod begun;
 mod budgets;
 pub mod clock;
 mod ended;

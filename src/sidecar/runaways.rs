@@ -1,11 +1,23 @@
 //! Tells which sessions run away: a line of the log when that is noticed and one when it is over, and a metric.
 
 use crate::engine::Engine;
-use crate::store::Told;
+use crate::sidecar::begun::{Begun, begun};
+use crate::store::{StoreError, StoreReader, Told};
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::runaway::detector::RunawayEvent;
 use crate::views::analytics::runaway::reason::Reason;
 use crate::vitals::Vitals;
+
+/// Takes up the runaways that were told before this start, so that none is told to begin twice, or never to end. Fails if the
+/// state cannot be read.
+pub(super) fn resume(engine: &mut Engine, reader: &StoreReader, now: Timestamp) -> Result<(), StoreError> {
+    for Begun { session, which, since } in begun(reader, Told::Runaway)? {
+        if let Some(reason) = Reason::ALL.get(which) {
+            engine.resume_runaway(&session, *reason, since, now)?;
+        }
+    }
+    Ok(())
+}
 
 /// Looks which sessions run away, and tells it.
 pub(super) fn tell(engine: &mut Engine, vitals: &Vitals, now: Timestamp) {

@@ -1,9 +1,8 @@
 //! Tells those who follow what happens which sessions begin and cease to wait for a person.
 
-use std::collections::BTreeMap;
-
 use crate::engine::Engine;
 use crate::ledger::known::{Asked, AskedCall, AskedWhat, Question};
+use crate::sidecar::begun::{Begun, begun};
 use crate::sidecar::news::WaitNews;
 use crate::store::{StoreError, StoreReader, Told as ToldEvent};
 use crate::transcript::time::Timestamp;
@@ -13,30 +12,14 @@ use crate::waiting::{HostCall, Told, ToldKind, Wait, WaitFor, Waits};
 /// A question that is older than this when it is read, in milliseconds, is not waited for.
 const RECENT_MS: u64 = 3_600_000;
 
-/// Rows of the log of events that are read at once.
-const ROWS_AT_ONCE: usize = 64;
-
-/// The waits that the log of events says have begun and not ended. Fails if the state cannot be read.
+/// The waits that the log of events says have begun and not ended; of several of a session the latest. Fails if the state cannot
+/// be read.
 pub(super) fn told(reader: &StoreReader) -> Result<Waits, StoreError> {
-    let (mut open, mut last) = (BTreeMap::new(), 0);
-    loop {
-        let rows = reader.events_after(last, ROWS_AT_ONCE)?;
-        let Some(row) = rows.last() else { break };
-        last = row.first.saturating_add(row.events.len() as u64).saturating_sub(1).max(last + 1);
-        let waits = rows.iter().flat_map(|row| &row.events).filter(|event| event.told == ToldEvent::Waiting);
-        for event in waits {
-            if event.identity % 2 == 0 {
-                open.insert(event.unit.0, (event.unit, event.identity / 2, event.at));
-            } else if open.get(&event.unit.0).is_some_and(|(_, which, _)| *which == event.identity / 2) {
-                open.remove(&event.unit.0);
-            }
-        }
-    }
     let mut told = Waits::new();
-    for (number, which, since) in open.into_values() {
-        let which = usize::try_from(which).ok().and_then(|which| WaitFor::ALL.get(which));
-        if let (Some(waits_for), Some(session)) = (which.copied(), reader.session_numbered(number)?) {
-            told.insert(session.id, Wait { waits_for, since, tool: None });
+    for Begun { session, which, since } in begun(reader, ToldEvent::Waiting)? {
+        let is_latest = told.get(&session).is_none_or(|other| other.since <= since);
+        if let Some(waits_for) = WaitFor::ALL.get(which).copied().filter(|_| is_latest) {
+            told.insert(session, Wait { waits_for, since, tool: None });
         }
     }
     Ok(told)

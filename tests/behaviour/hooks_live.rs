@@ -10,7 +10,7 @@ use tailspan::transcript::time::Timestamp;
 
 use crate::hooks::{hook, told};
 use crate::support::daemon::{Daemon, sum};
-use crate::support::followed::Stream;
+use crate::support::followed::{Stream, told_of};
 use crate::support::reports::tailspan;
 use crate::support::world::append;
 
@@ -359,13 +359,7 @@ fn the_tag_of_the_list_changes_with_who_waits() {
 
 /// What the stream of events tells of waits: what began or ended, and why.
 fn waits_told(daemon: &Daemon) -> Vec<(String, String)> {
-    let mut stream = Stream::open(daemon.address, "since=2000-01-01&follow=false&event=session", None);
-    let mut told = Vec::new();
-    while let Some(event) = stream.next() {
-        let word = |name: &str| event.data[name].as_str().map(str::to_owned);
-        told.extend(word("state").filter(|_| event.data["kind"] == "waiting").zip(word("reason")));
-    }
-    told
+    told_of(daemon.address, "waiting")
 }
 
 #[test]

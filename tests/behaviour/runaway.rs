@@ -11,6 +11,7 @@ use tailspan::transcript::time::Timestamp;
 use tempfile::TempDir;
 
 use crate::support::daemon::Daemon;
+use crate::support::followed::told_of;
 use crate::support::http::{get, request};
 
 const ID: &str = "0badc0de-0000-4000-8000-000000000001";
@@ -98,6 +99,19 @@ fn a_command_that_fails_again_and_again_is_told_everywhere_and_after_a_restart()
     let daemon = start(&folder, "");
     failing(&folder, 15, 1, now());
     daemon.until("it is noticed again", || (counts(&daemon) == ["0", "0", "1"]).then_some(()));
+    let word = |state: &str| (state.to_owned(), "failures".to_owned());
+    assert_eq!(told_of(daemon.address, "runaway"), [word("began")], "it goes on");
+    drop(daemon);
+    // Somebody who asks no more is told that it is over.
+    let daemon = start(&folder, "[runaway]\nenabled = false\n");
+    let told = daemon.until("it is told", || Some(told_of(daemon.address, "runaway")).filter(|told| told.len() > 1));
+    assert_eq!(told, [word("began"), word("ended")]);
+    drop(daemon);
+    // One that begins anew is another one.
+    let daemon = start(&folder, "");
+    failing(&folder, 16, 15, now());
+    let told = daemon.until("it is told", || Some(told_of(daemon.address, "runaway")).filter(|told| told.len() > 2));
+    assert_eq!(told, [word("began"), word("ended"), word("began")]);
 }
 
 #[test]

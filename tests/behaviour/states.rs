@@ -95,11 +95,16 @@ fn kept(daemon: &Daemon) -> BTreeSet<String> {
     plain.lines().chain(begun).filter(is_kept).map(str::to_owned).collect()
 }
 
+/// The metrics become those that are expected: what is durable may be delivered a moment before it is shown.
 fn assert_metrics(daemon: &Daemon, stored: &Path, name: &str) {
     let wanted = String::from_utf8(read(&stored.join("expected").join(name))).unwrap();
-    let (wanted, told) = (wanted.lines().map(str::to_owned).collect::<BTreeSet<_>>(), kept(daemon));
-    let (lost, new): (Vec<_>, Vec<_>) = (wanted.difference(&told).collect(), told.difference(&wanted).collect());
-    assert!(lost.is_empty() && new.is_empty(), "{}: not told: {lost:#?}\nnew: {new:#?}", stored.display());
+    let wanted: BTreeSet<_> = wanted.lines().map(str::to_owned).collect();
+    daemon.until_or(&format!("the metrics of {}", stored.display()), || {
+        let told = kept(daemon);
+        let (lost, new): (Vec<_>, Vec<_>) = (wanted.difference(&told).collect(), told.difference(&wanted).collect());
+        let is_same = lost.is_empty() && new.is_empty();
+        is_same.then_some(()).ok_or_else(|| format!("not told: {lost:#?}\nnew: {new:#?}"))
+    });
 }
 
 fn assert_same(what: &str, told: &Value, wanted: &Value) {

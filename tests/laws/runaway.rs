@@ -84,6 +84,39 @@ fn what_goes_wrong_is_noticed_within_a_minute_and_its_end_within_four() {
     println!("noticed after at most {longest:?} ms");
 }
 
+/// What was told, in order.
+fn told(follower: &Follower) -> Vec<(&'static str, &'static str)> {
+    let word = |event: &RunawayEvent| match event {
+        RunawayEvent::Began(of) => ("began", of.reason.word()),
+        RunawayEvent::Ended(of) => ("ended", of.reason.word()),
+    };
+    follower.events.iter().map(|(_, event)| word(event)).collect()
+}
+
+#[test]
+fn restarts_at_any_time_tell_no_beginning_twice_and_every_end() {
+    let mut seen = 0;
+    for seed in 0..40 {
+        let mut dice = Dice::new(seed);
+        let mut session = worked(1, i64::try_from(seed % 2).unwrap(), &mut dice);
+        session.run_away([Planted::Failing, Planted::Calling, Planted::Spending][dice.below(3)], &mut dice);
+        let mut rows = session.rows;
+        rows.sort_by_key(|(at, ..)| *at);
+        let mut steady = standard();
+        steady.follow(rows.clone());
+        let mut restarted = standard();
+        while !rows.is_empty() {
+            let later = rows.split_off((1 + dice.below(40)).min(rows.len()));
+            restarted.follow_to(std::mem::replace(&mut rows, later));
+            restarted.restart();
+        }
+        restarted.wait();
+        assert_eq!(told(&restarted), told(&steady), "seed {seed}");
+        seen += steady.events.len();
+    }
+    assert!(seen > 50, "{seen}");
+}
+
 #[test]
 fn nothing_is_looked_for_if_the_configuration_says_so() {
     let mut dice = Dice::new(1);

@@ -219,3 +219,14 @@ impl Growing {
         append(&self.path, rows.as_bytes());
     }
 }
+
+/// What the events of all sessions tell of a kind, `waiting` or `runaway`: what began or ended, and why.
+pub(crate) fn told_of(address: SocketAddr, kind: &str) -> Vec<(String, String)> {
+    let mut stream = Stream::open(address, "since=2000-01-01&follow=false&event=session", None);
+    let mut told = Vec::new();
+    while let Some(event) = stream.next() {
+        let word = |name: &str| event.data[name].as_str().map(str::to_owned);
+        told.extend(word("state").filter(|_| event.data["kind"] == kind).zip(word("reason")));
+    }
+    told
+}

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tailspan::ledger::fold::Fold;
-use tailspan::ledger::known::Known;
+use tailspan::ledger::known::{Changed, Known};
 use tailspan::ledger::prices::Prices;
+use tailspan::ledger::unit::{Section, UnitId};
 use tailspan::measures::Change;
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::read;
@@ -27,7 +28,10 @@ const LOOK_MS: i64 = 3000;
 pub(crate) struct Follower {
     known: Known,
     prices: Prices,
+    settings: RunawaySettings,
     runaways: Runaways,
+    /// Parts of long units.
+    sections: BTreeMap<UnitId, Section>,
     files: BTreeMap<String, (FileNumber, u64)>,
     now: Timestamp,
     /// What was told, and when.
@@ -39,7 +43,9 @@ impl Follower {
         Self {
             known: Known::default(),
             prices: Prices::embedded(),
+            settings,
             runaways: Runaways::new(settings),
+            sections: BTreeMap::new(),
             files: BTreeMap::new(),
             now: Timestamp(0),
             events: Vec::new(),
@@ -47,7 +53,34 @@ impl Follower {
     }
 
     /// Reads rows in the order of their times, each when it is written, and looks every few seconds.
-    pub(crate) fn follow(&mut self, mut rows: Vec<Row>) {
+    pub(crate) fn follow(&mut self, rows: Vec<Row>) {
+        self.follow_to(rows);
+        self.wait();
+    }
+
+    /// The process ends and another one begins, which knows the facts and what was told.
+    pub(crate) fn restart(&mut self) {
+        let told: Vec<_> = self.runaways.running().map(|one| (one.session.clone(), one.reason, one.since)).collect();
+        self.runaways = Runaways::new(self.settings);
+        for unit in self.known.units() {
+            self.runaways.observe(&Change::between(None, unit), self.now);
+        }
+        for section in self.sections.values() {
+            let unit = self.known.unit(section.of).unwrap();
+            self.runaways.observe(&Change::Parts(Changed::section(unit, section)), self.now);
+        }
+        told.iter().for_each(|(session, reason, since)| self.runaways.resume(session, *reason, *since));
+    }
+
+    /// Looks every few seconds for a quarter of an hour in which nothing comes.
+    pub(crate) fn wait(&mut self) {
+        for _ in 0..180 {
+            self.look(Timestamp(self.now.0 + LOOK_MS));
+        }
+    }
+
+    /// Reads rows as [`Follower::follow`], and stops behind the last.
+    pub(crate) fn follow_to(&mut self, mut rows: Vec<Row>) {
         rows.sort_by_key(|(at, ..)| *at);
         for (at, file, row) in rows {
             // Days pass at once.
@@ -57,9 +90,6 @@ impl Follower {
             }
             self.read(&file, &row, at);
             self.look(at);
-        }
-        for _ in 0..100 {
-            self.look(Timestamp(self.now.0 + LOOK_MS));
         }
     }
 
@@ -88,6 +118,8 @@ impl Follower {
         for changed in known.changes() {
             self.runaways.observe(&Change::Parts(changed), now);
         }
+        let sections = known.changed_sections().map(|(id, _, section)| (id, section.clone()));
+        self.sections.extend(sections);
         known.committed();
     }
 

@@ -109,10 +109,21 @@ impl Runaways {
         change.observe(Wanted::since(since), &mut |state, observation| note(pace, state, observation, now));
     }
 
+    /// Goes on with a runaway that an earlier process noticed at `since`. What the session did lately must have been
+    /// [observed](Self::observe) before; if it did nothing lately, the runaway ends with the next look.
+    pub fn resume(&mut self, session: &SessionId, reason: Reason, since: Timestamp) {
+        let pace = self.sessions.get(session);
+        let last = pace.map_or(since, |pace| pace.last.max(since));
+        let (limit, baseline) = pace.map_or((self.limit(reason), None), |pace| self.least(session, pace, reason, last));
+        let runaway = Runaway { session: session.clone(), reason, since, value: 0.0, baseline, limit, last };
+        self.running.insert((session.clone(), reason), runaway);
+    }
+
     /// Which runaways began and ended by `now`.
     pub fn look(&mut self, now: Timestamp) -> Vec<RunawayEvent> {
         if !self.settings.enabled {
-            return Vec::new();
+            // There are some if an earlier process noticed them.
+            return std::mem::take(&mut self.running).into_values().map(RunawayEvent::Ended).collect();
         }
         self.sessions.retain(|_, pace| now.since_ms(pace.last) <= KEPT_MS);
         let mut events = Vec::new();
@@ -169,18 +180,28 @@ impl Runaways {
         (reason, value): (Reason, f64),
         now: Timestamp,
     ) -> Option<(f64, Option<f64>)> {
-        let limit = match reason {
+        if value < self.limit(reason) * FLOOR {
+            return None;
+        }
+        let (least, baseline) = self.least(session, pace, reason, now);
+        (value >= least).then_some((least, baseline))
+    }
+
+    /// The amount of a minute from which on any session runs away.
+    fn limit(&self, reason: Reason) -> f64 {
+        match reason {
             Reason::Cost => self.settings.usd_per_minute,
             Reason::Calls => self.settings.calls_per_minute,
             Reason::Failures => self.settings.failures_per_minute,
-        };
-        if value < limit * FLOOR {
-            return None;
         }
+    }
+
+    /// The amount of a minute from which on a session runs away, and its usual one.
+    fn least(&self, session: &SessionId, pace: &Pace, reason: Reason, now: Timestamp) -> (f64, Option<f64>) {
+        let limit = self.limit(reason);
         let baseline = self.usual(session, pace, now).map(|usual| usual.usual(reason));
         let relative = baseline.map(|baseline| (baseline * self.settings.times).max(limit * FLOOR));
-        let least = relative.map_or(limit, |relative| relative.min(limit));
-        (value >= least).then_some((least, baseline))
+        (relative.map_or(limit, |relative| relative.min(limit)), baseline)
     }
 
     /// The usual minute of a session, or of all others if it is young.
