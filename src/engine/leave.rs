@@ -50,25 +50,29 @@ impl Engine {
     }
 
     /// Notes that a turn which its rows leave open is over if the process has let go of it. It then is over for everybody who
-    /// reads, unless a later row goes on with it.
-    fn end_if_let_go(&mut self, id: UnitId, now: Timestamp) -> Result<(), StoreError> {
-        let Some(unit) = self.known.unit(id) else { return Ok(()) };
+    /// reads, unless a later row goes on with it. Until that is so for a moment, in which rows may still come, it returns when
+    /// the turn is to be looked at again.
+    fn end_if_let_go(&mut self, id: UnitId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let Some(unit) = self.known.unit(id) else { return Ok(None) };
         if unit.end().is_some() || !matches!(standing(unit), Standing::Alone) {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(of_run) = unit.of_run.as_ref().map(|of_run| of_run.run) {
             self.load_run(of_run)?;
         }
-        let Some(unit) = self.known.unit(id) else { return Ok(()) };
+        let Some(unit) = self.known.unit(id) else { return Ok(None) };
         let run_end = unit.of_run.as_ref().and_then(|of_run| self.known.run(of_run.run)?.end());
-        let Some(at) = self.turns.let_go(unit.session(), run_end, now) else { return Ok(()) };
+        let Some((at, settled)) = self.turns.let_go(unit.session(), run_end) else { return Ok(None) };
+        if settled > now {
+            return Ok(Some(settled));
+        }
         let mut units = vec![id];
         if !self.turns.is_long(unit) {
             self.load_below(id)?;
             units.extend(family_of(&self.known, id).map(|family| family.ids()).unwrap_or_default());
         }
         units.into_iter().for_each(|unit| let_go(&mut self.known, unit, at));
-        Ok(())
+        Ok(None)
     }
 
     fn tick_live(&mut self, now: Timestamp) -> Result<bool, StoreError> {
@@ -86,8 +90,9 @@ impl Engine {
             looked_at += 1;
             let session = self.load_above(*id)?;
             self.tighten_unit(*id)?;
-            self.end_if_let_go(*id, now)?;
+            let again = self.end_if_let_go(*id, now)?;
             let next = self.turns.look(&self.known, *id, now, &mut leaving);
+            again.into_iter().for_each(|again| self.turns.again(*id, again));
             if next == Next::Nothing {
                 continue;
             }

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tailspan::engine::turns::Policy;
+use tailspan::transcript::ids::SessionId;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::traces::ids::{SpanId, TraceId};
 use tailspan::views::traces::span::Span;
+use tailspan::waiting::{Told, ToldKind};
 
 use crate::support::world::{Dice, EVERYTHING, World, append, files_below};
 
@@ -64,6 +66,33 @@ fn a_turn_leaves_whole_after_a_moment_of_quiet() {
     let spans = world.take_spans();
     assert_eq!(spans.len(), 16, "1 turn, 8 responses, 7 calls");
     assert!(spans.last().unwrap().parent.is_none(), "the root is last");
+}
+
+#[test]
+fn a_turn_ends_a_moment_after_its_process_let_go_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    for (path, bytes) in recording("2.1.330/b_tools") {
+        let ends = line_ends(&bytes);
+        append(&world.root.join(path), &bytes[..ends[ends.len() / 2]]);
+    }
+    world.now = at("2026-11-22T06:02:54.100Z");
+    world.read(&mut Dice::new(1), usize::MAX);
+    let session = SessionId("5fb3d16f-f9e3-4142-a37d-c727bd6ab70f".into());
+    let mut look = |time: &str, told: Option<&str>| {
+        world.now = at(time);
+        let engine = world.engine.as_mut().unwrap();
+        let told = told.map(|time| Told { at: at(time), kind: ToldKind::SessionEnded, agent: None, tool: None });
+        let news: Vec<_> = told.map(|told| (session.clone(), told)).into_iter().collect();
+        engine.commit(world.now).unwrap();
+        engine.note_told(&news, world.now).unwrap();
+        engine.tick(world.now).unwrap();
+        engine.flush().unwrap();
+        world.take_spans().iter().filter(|span| span.parent.is_none()).count()
+    };
+    assert_eq!(look("2026-11-22T06:02:54.900Z", Some("2026-11-22T06:02:54.800Z")), 0);
+    assert_eq!(look("2026-11-22T06:02:55.200Z", None), 0, "its last rows may still come");
+    assert_eq!(look("2026-11-22T06:02:55.900Z", None), 1);
 }
 
 #[test]

@@ -135,11 +135,15 @@ fn begin(
 /// Reads standard input to its end.
 fn read(mut stdin: File, tape: &Tape) -> io::Result<()> {
     ending::widen(&stdin);
-    let mut buffer = vec![0; PIECE_BYTES];
+    let mut buffer = Vec::new();
     let result = loop {
+        buffer.resize(PIECE_BYTES, 0);
         match stdin.read(&mut buffer) {
             Ok(0) => break Ok(()),
-            Ok(count) => tape.push(buffer.get(..count).unwrap_or_default(), clock::now().0),
+            Ok(count) => {
+                buffer.truncate(count);
+                tape.push(&mut buffer, clock::now().0);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
             Err(error) => break Err(error),
@@ -151,6 +155,7 @@ fn read(mut stdin: File, tape: &Tape) -> io::Result<()> {
 
 /// Writes everything to standard output.
 fn write(mut stdout: File, tape: &Tape) -> io::Result<()> {
+    ending::widen(&stdout);
     let mut place = 0;
     while tape.wait(place, None) == Next::More {
         let piece = tape.piece(place, place + PIECE_BYTES as u64)?;
@@ -171,8 +176,13 @@ fn write(mut stdout: File, tape: &Tape) -> io::Result<()> {
                     return Err(error);
                 }
             }
-            tape.advance(Head::Out, place);
+            if !bytes.is_empty() {
+                tape.advance(Head::Out, place);
+            }
         }
+        // The tape may read into the buffer again once nobody has it.
+        drop(piece);
+        tape.advance(Head::Out, place);
     }
     Ok(())
 }

@@ -27,11 +27,17 @@ use super::spill;
 const MEMORY_SOFT: usize = 6 << 20;
 /// Most bytes in memory.
 const MEMORY_MAX: usize = 16 << 20;
-/// If a head is so far behind, and moves, reading waits a moment for it: what both heads need is then still in the cache of the
-/// processor, and the memory stays small.
-const PACE_BYTES: u64 = 2 << 20;
-/// How long that moment is at most. A head that has not moved in it is not waited for again before it moves.
-const PACE: Duration = Duration::from_millis(2);
+/// If a head is so far behind, reading waits a moment for it: what is in memory need not go through the file, and is still in the
+/// cache of the processor.
+const PACE_BYTES: u64 = 4 << 20;
+/// The head is waited for until it is no further behind than that.
+const PACED_BYTES: u64 = 1 << 20;
+/// How long that moment is at most. A head that needed longer is not waited for again before it has come so near.
+const PACE: Duration = Duration::from_millis(10);
+/// Buffers of this size or more are kept as they were read; of smaller ones a copy without the rest of the buffer.
+const WHOLE_BYTES: usize = 64 << 10;
+/// Most buffers that wait to be read into again.
+const FREE_MAX: usize = 64;
 /// How long reading waits for the events to move before what only they need is given to the file. While they are written to the
 /// spool, the same disk takes them no faster twice.
 const SPOOL_PATIENCE: Duration = Duration::from_millis(20);
@@ -89,10 +95,12 @@ struct State {
     arrivals: VecDeque<(u64, i64)>,
     /// Since when nothing more will come.
     closed: Option<Instant>,
-    /// Where the head was that was waited for last.
-    paced: Option<u64>,
-    /// Whether reading waits.
+    /// Whether a head was waited for in vain, and is not near yet.
+    is_slow: bool,
+    /// Whether reading waits for a head.
     is_waiting: bool,
+    /// Buffers to read into.
+    free: Vec<Vec<u8>>,
     /// Whether reading waits for memory that only the events need.
     is_pressed: bool,
     /// Lines and bytes of events that were dropped and not told of yet.
@@ -106,7 +114,7 @@ struct State {
 #[derive(Debug)]
 struct Chunk {
     start: u64,
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -119,14 +127,14 @@ struct Spilled {
 /// Some bytes of the tape.
 #[derive(Debug)]
 pub(super) struct Piece {
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
     range: Range<usize>,
 }
 
 impl Piece {
     /// A piece of these bytes, which are on no tape.
     pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.into(), range: 0..bytes.len() }
+        Self { bytes: Arc::new(bytes.to_vec()), range: 0..bytes.len() }
     }
 }
 
@@ -142,8 +150,8 @@ impl Tape {
         Self { state: Mutex::default(), more: Condvar::new(), room: Condvar::new(), full: Condvar::new(), folders }
     }
 
-    /// Adds what was read at `now`, milliseconds since 1970.
-    pub(super) fn push(&self, bytes: &[u8], now: i64) {
+    /// Adds what was read at `now`, milliseconds since 1970. The buffer is another one then, with whatever in it.
+    pub(super) fn push(&self, buffer: &mut Vec<u8>, now: i64) {
         let mut state = self.lock();
         let since = Instant::now();
         while state.memory >= MEMORY_MAX && state.closed.is_none() {
@@ -166,18 +174,34 @@ impl Tape {
         if state.arrivals.back().is_none_or(|(_, at)| *at != now) && state.arrivals.len() < ARRIVALS_MAX {
             state.arrivals.push_back((start, now));
         }
-        state.end += bytes.len() as u64;
-        state.memory += bytes.len() + CHUNK_BYTES;
-        state.chunks.push_back(Chunk { start, bytes: bytes.into() });
+        state.end += buffer.len() as u64;
+        let bytes = if buffer.len() < WHOLE_BYTES {
+            buffer.as_slice().to_vec()
+        } else {
+            std::mem::replace(buffer, state.free.pop().unwrap_or_default())
+        };
+        state.memory += bytes.capacity() + CHUNK_BYTES;
+        state.chunks.push_back(Chunk { start, bytes: Arc::new(bytes) });
         self.more.notify_all();
         if state.memory > MEMORY_SOFT {
             self.full.notify_one();
         }
-        let least = state.least();
-        if state.end - least > PACE_BYTES && state.paced != Some(least) && state.closed.is_none() {
-            (state.paced, state.is_waiting) = (Some(least), true);
-            let waited = self.room.wait_timeout(state, PACE);
-            waited.map_or_else(|error| error.into_inner().0, |(state, _)| state).is_waiting = false;
+        if state.behind() > PACE_BYTES && !state.is_slow {
+            self.wait_for_heads(state);
+        }
+    }
+
+    /// Waits a moment for the head that is behind.
+    fn wait_for_heads(&self, mut state: MutexGuard<'_, State>) {
+        let until = Instant::now() + PACE;
+        state.is_waiting = true;
+        while state.is_waiting && state.closed.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                (state.is_slow, state.is_waiting) = (true, false);
+                return;
+            }
+            state = self.room.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
     }
 
@@ -247,7 +271,7 @@ impl Tape {
         let mut bytes = vec![0; length.min(PIECE_BYTES)];
         file.read_exact_at(&mut bytes, place - base)?;
         let range = 0..bytes.len();
-        Ok(Piece { bytes: bytes.into(), range })
+        Ok(Piece { bytes: Arc::new(bytes), range })
     }
 
     /// When the bytes at `place` came, and from where on others came at another time. Earlier times are forgotten.
@@ -265,8 +289,13 @@ impl Tape {
         let mut state = self.lock();
         let at = state.head(head);
         *at = place.max(*at);
-        let is_waited_for = state.is_waiting || state.memory >= MEMORY_MAX;
+        let is_full = state.memory >= MEMORY_MAX;
         state.forget();
+        let is_near = state.behind() <= PACED_BYTES;
+        let is_waited_for = is_full || (is_near && state.is_waiting);
+        if is_near {
+            (state.is_slow, state.is_waiting) = (false, false);
+        }
         drop(state);
         if is_waited_for {
             self.room.notify_all();
@@ -333,6 +362,11 @@ impl State {
         out.min(events).min(self.end)
     }
 
+    /// How far the head that is behind is behind.
+    fn behind(&self) -> u64 {
+        self.end - self.least()
+    }
+
     /// Forgets what both heads have.
     fn forget(&mut self) {
         let least = self.least();
@@ -344,7 +378,14 @@ impl State {
     fn drop_chunk(&mut self) {
         if let Some(chunk) = self.chunks.pop_front() {
             self.begin = chunk.start + chunk.bytes.len() as u64;
-            self.memory = self.memory.saturating_sub(chunk.bytes.len() + CHUNK_BYTES);
+            self.memory = self.memory.saturating_sub(chunk.bytes.capacity() + CHUNK_BYTES);
+            // A head may still use it.
+            if let Some(buffer) = Arc::into_inner(chunk.bytes)
+                && buffer.capacity() >= WHOLE_BYTES
+                && self.free.len() < FREE_MAX
+            {
+                self.free.push(buffer);
+            }
         }
     }
 

@@ -325,11 +325,11 @@ impl Turns {
         }
     }
 
-    /// When the process let go of a session: a hook told it, or a run of it ended at `run_end`. `None` until that is so for a
-    /// moment, in which rows may still come.
-    pub(super) fn let_go(&self, session: &SessionId, run_end: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    /// When the process let go of a session, and from when on no row is expected any more: a hook told it, or a run of it ended
+    /// at `run_end`.
+    pub(super) fn let_go(&self, session: &SessionId, run_end: Option<Timestamp>) -> Option<(Timestamp, Timestamp)> {
         let at = self.told.let_go(session).max(run_end);
-        at.filter(|at| now.since_ms(*at) >= self.policy.settle_ms)
+        at.map(|at| (at, self.settled(at)))
     }
 
     /// Takes the noted sub-agents below a long turn: those that have parts which can leave, as far as this process has
@@ -412,9 +412,9 @@ impl Turns {
         unit.activity_end() < self.policy.epoch
     }
 
-    /// Has a unit that leaves in pieces looked at again as soon as possible.
-    pub fn again(&mut self, id: UnitId, now: Timestamp) {
-        self.wait(id, now);
+    /// Has a unit that waits looked at again at `until`.
+    pub fn again(&mut self, id: UnitId, until: Timestamp) {
+        self.wait(id, until);
     }
 
     /// Marks a unit that has ended, and the sub-agents below it, as left, and notes for the commit what follows from
