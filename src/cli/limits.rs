@@ -8,8 +8,11 @@ use crate::views::analytics::figures::percent;
 use crate::views::analytics::limits::sample::{LimitSample, short_name};
 use crate::views::analytics::period::Zone;
 
-/// Beyond so many milliseconds ahead a time is told with its day.
-const DAY_MS: u64 = 20 * 3_600_000;
+/// Beyond so many milliseconds ahead a time is told with its day of the week.
+const SOON_MS: u64 = 20 * 3_600_000;
+
+/// Beyond so many milliseconds ahead a time is told with its date: a day of the week may be that of today.
+const WEEK_MS: u64 = 6 * 24 * 3_600_000;
 
 /// From what part of a window on it is full. More may be used: then nothing is left to forecast all the same.
 const FULL: f64 = 1.0;
@@ -90,10 +93,12 @@ fn time(value: &Value, place: &str) -> Option<Timestamp> {
     text(value, place).and_then(Timestamp::parse)
 }
 
-/// `16:40`, or `Thu 16:40` if that is not soon.
+/// `16:40`, or `Thu 16:40` if that is not soon, or `2026-12-24 16:40` if it is not in the days of a week.
 fn clock(time: Timestamp, now: Timestamp, zone: Zone) -> Option<String> {
     let shown = zone.shown(time)?;
     let mut words = shown.split(' ');
-    let (weekday, _, hour) = (words.next()?, words.next()?, words.next()?);
-    Some(if time.since_ms(now) > DAY_MS { format!("{weekday} {hour}") } else { hour.to_owned() })
+    let (weekday, date, hour) = (words.next()?, words.next()?, words.next()?);
+    let ahead_ms = time.since_ms(now);
+    let day = if ahead_ms > WEEK_MS { date } else { weekday };
+    Some(if ahead_ms > SOON_MS { format!("{day} {hour}") } else { hour.to_owned() })
 }

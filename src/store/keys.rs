@@ -37,7 +37,7 @@
 //!                     it spent; see `retire.rs`. Its row `s` stays too, without what only a person reads
 //! j run:16            a run: a process of the client whose stream was passed on
 //! q sequence:u64      events that a commit told, by the number of the first; see `events.rs`
-//! l window 0 at:i64   a look at a limit of the account; see `limits.rs`
+//! l window 0 at:i64   a look at a limit of the account, the present one behind the rows; see `limits.rs`
 //! h unit:u32 name     a mark: the spans of a unit that have left are in the outbox for this endpoint, or were taken by
 //!                     it; the numbers of the first and the last row. See `marks.rs`
 //! ```

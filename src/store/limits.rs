@@ -6,7 +6,7 @@ use sled::Tree;
 use super::batch::Writes;
 use super::error::StoreError;
 use super::{codec, keys};
-use crate::views::analytics::limits::history::RowWrite;
+use crate::views::analytics::limits::history::{PRESENT, RowWrite};
 use crate::views::analytics::limits::sample::LimitSample;
 
 /// True if the database holds looks.
@@ -26,11 +26,13 @@ pub(super) fn put(batch: &mut Writes, tree: &Tree, rows: &[RowWrite]) -> Result<
     Ok(())
 }
 
-/// Gives every row to `take`, those of a window in the order of their times.
-pub(super) fn each(tree: &Tree, mut take: impl FnMut(LimitSample)) -> Result<(), StoreError> {
+/// Gives every look to `take`: the rows of a window in the order of their times, then its present look, with `true`.
+pub(super) fn each(tree: &Tree, mut take: impl FnMut(LimitSample, bool)) -> Result<(), StoreError> {
     for row in tree.scan_prefix([keys::LIMIT]) {
         let (key, value) = row?;
-        take(codec::decode(tree, &key, &value)?);
+        let look: LimitSample = codec::decode(tree, &key, &value)?;
+        let is_present = *key == *keys::limit(&look.window, PRESENT);
+        take(look, is_present);
     }
     Ok(())
 }

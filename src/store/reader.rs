@@ -155,8 +155,9 @@ impl StoreReader {
         Ok(sessions)
     }
 
-    /// Gives every look at a limit of the account to `take`, those of a window in the order of their times.
-    pub fn each_limit(&self, take: impl FnMut(LimitSample)) -> Result<(), StoreError> {
+    /// Gives every look at a limit of the account to `take`: the rows of a window in the order of their times, then its present
+    /// look, with `true`.
+    pub fn each_limit(&self, take: impl FnMut(LimitSample, bool)) -> Result<(), StoreError> {
         limits::each(self.tree()?.as_ref(), take)
     }
 

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tailspan::http::api::limits::kept::{LimitNow, SharedLimits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::analytics::limits::forecast::{CONFIDENCE, NoForecast, forecast};
-use tailspan::views::analytics::limits::history::LimitHistory;
-use tailspan::views::analytics::limits::sample::{LimitSample, refusals, samples, short_name};
+use tailspan::views::analytics::limits::history::{LimitHistory, NotTaken, PRESENT};
+use tailspan::views::analytics::limits::sample::{LimitSample, samples, short_name, told as told_of};
 use tempfile::TempDir;
 
 use crate::support::daemon::Daemon;
@@ -90,7 +90,7 @@ fn windows_are_read_in_every_form_that_clients_have_written() {
 #[test]
 fn what_an_idle_session_tells_takes_nothing_back() {
     let mut history = LimitHistory::default();
-    let mut take = |look: LimitSample| history.take(look).is_some();
+    let mut take = |look: LimitSample| history.take(look).is_ok();
     assert!(take(look(0, 20)) && take(look(1, 35)));
     // Another session goes on telling what was true before, and a third what is true of the run before.
     assert!(!take(look(2, 20)));
@@ -105,7 +105,7 @@ fn what_an_idle_session_tells_takes_nothing_back() {
     // Without resets, whatever comes last counts.
     let mut history = LimitHistory::default();
     let bare = |minutes, percent| LimitSample { resets_at: None, ..look(minutes, percent) };
-    assert!(history.take(bare(0, 80)).is_some() && history.take(bare(1, 3)).is_some());
+    assert!(history.take(bare(0, 80)).is_ok() && history.take(bare(1, 3)).is_ok());
 }
 
 #[test]
@@ -162,8 +162,11 @@ fn an_even_pace_is_full_when_it_says_and_what_nobody_knows_is_not_told() {
     assert_eq!(fail(&[], now), NoForecast::FewLooks(0));
     assert_eq!(fail(&[look(0, 10)], TEN), NoForecast::FewLooks(1));
     assert_eq!(fail(&[LimitSample { resets_at: None, ..look(0, 10) }], TEN), NoForecast::Endless);
-    assert_eq!(fail(&[LimitSample { window: "some".into(), ..look(0, 10) }], TEN), NoForecast::Endless);
-    for reason in [NoForecast::Over, NoForecast::Old(1_200_000), NoForecast::Endless, NoForecast::FewLooks(1)] {
+    let some = LimitSample { window: "some".into(), ..look(0, 10) };
+    assert_eq!(fail(std::slice::from_ref(&some), TEN), NoForecast::Lengthless);
+    assert_eq!(fail(std::slice::from_ref(&some), at(300)), NoForecast::Over);
+    assert_eq!(fail(&[LimitSample { resets_at: None, ..some }], TEN), NoForecast::Endless);
+    for reason in [NoForecast::Over, NoForecast::Endless, NoForecast::Lengthless, NoForecast::FewLooks(1)] {
         assert!(!reason.reason().is_empty());
     }
     assert_eq!(NoForecast::Old(1_200_000).reason(), "the last look is 20m 0s old");
@@ -175,11 +178,11 @@ fn an_even_pace_is_full_when_it_says_and_what_nobody_knows_is_not_told() {
 #[test]
 fn a_window_that_has_begun_anew_has_no_ratio_until_it_is_told() {
     let limits = SharedLimits::default();
-    assert_eq!(limits.take(vec![look(0, 62)]), 1);
+    assert_eq!(limits.take(look(0, 62)), Ok(()));
     let known = |now| limits.now(now).remove(0);
     assert!(!known(at(299)).is_over && known(at(300)).is_over);
     assert_eq!(known(at(300)).forecast, Err(NoForecast::Over));
-    assert_eq!(limits.take(vec![LimitSample { resets_at: Some(at(700)), ..look(400, 2) }]), 1);
+    assert_eq!(limits.take(LimitSample { resets_at: Some(at(700)), ..look(400, 2) }), Ok(()));
     assert_eq!((known(at(400)).is_over, known(at(400)).look.used_ppm), (false, 20_000));
 }
 
@@ -289,7 +292,11 @@ fn what_may_not_be_told_is_refused() {
         (&json!(0), &json!("`used_percentage` is no percentage"))
     );
     assert_eq!(side.tell(&JSON, &body).json()["accepted"], 1);
-    assert_eq!(side.tell(&JSON, &told(9000, 9.0).0.to_string()).json()["accepted"], 0);
+    let older = side.tell(&JSON, &told(9000, 9.0).0.to_string()).json();
+    assert_eq!(
+        (&older["accepted"], &older["refused"]["five_hour"]),
+        (&json!(0), &json!("it is older than what is known"))
+    );
     // The same answer again is known by its tag.
     let first = get(side.daemon.address, "/api/v1/analytics/limits");
     let tag = [("If-None-Match", first.header("etag").unwrap())];
@@ -297,6 +304,81 @@ fn what_may_not_be_told_is_refused() {
     assert_eq!((again.status, again.body.len()), (304, 0));
     assert_eq!(side.tell(&JSON, &told(9000, 11.0).0.to_string()).json()["accepted"], 1);
     assert_eq!(request(side.daemon.address, "GET", "/api/v1/analytics/limits", &tag, b"").status, 200);
+}
+
+#[test]
+fn every_window_that_does_not_count_is_named_with_its_reason() {
+    let side = Side::start();
+    let one = json!({"used_percentage": 1});
+    let tell = |windows: Value| side.tell(&JSON, &json!({ "rate_limits": windows }).to_string());
+    let long = "x".repeat(41);
+    let told =
+        tell(json!({"Five Hour": one, "": one, (&long): one, (long + "y"): one, "five_hour": one, "six": {}})).json();
+    let name = "the name of a window is 1 to 40 small letters, digits and `_`";
+    let (cut, percentage) = ("x".repeat(40) + "…", "`used_percentage` is no percentage");
+    assert_eq!(told["refused"], json!({"Five Hour": name, "": name, (cut): name, "six": percentage}));
+    assert_eq!((&told["accepted"], &told["refused_omitted"]), (&json!(1), &json!(1)));
+    // Seven others find room beside it, and two do not.
+    let told = tell((0..9).map(|nth| (format!("window_{nth}"), one.clone())).collect()).json();
+    let full = "as many windows as are kept are known already";
+    assert_eq!(told["refused"], json!({"window_7": full, "window_8": full}));
+    assert_eq!((&told["accepted"], &told["refused_omitted"]), (&json!(7), &json!(0)));
+    // However much is told, the answer stays small, and says first what is wrong with the windows that clients have.
+    let mut many: Value = (0..4000).map(|nth| (format!("É{nth}"), json!(0))).collect();
+    many["seven_day"] = json!(0);
+    let told = tell(many);
+    let size = told.body.len();
+    let told = told.json();
+    assert_eq!((told["refused"].as_object().unwrap().len(), &told["refused_omitted"]), (16, &json!(3985)));
+    assert!(told["refused"]["seven_day"].is_string() && size < 6000, "{size}: {told}");
+}
+
+#[test]
+fn a_window_of_an_unknown_length_says_so_and_a_late_reset_is_told_with_its_date() {
+    let side = Side::start();
+    let address = side.daemon.address.to_string();
+    let days = |days: i64| told(days * 86_400 + 600, 62.0).0["rate_limits"]["five_hour"].clone();
+    let windows = json!({"monthly": days(20), "seven_day": days(6), "seven_day_opus": days(5)});
+    assert_eq!(side.tell(&JSON, &json!({ "rate_limits": windows }).to_string()).json()["accepted"], 3);
+    let monthly = &side.limits("?window=monthly")["windows"][0];
+    assert_eq!(monthly["forecast_reason"], "the length of the window is not known");
+    let report = tailspan(&["report", "today", "--listen", &address], &[], "").text;
+    for (name, window, has_date) in
+        [("monthly", "monthly", true), ("7d", "seven_day", true), ("7d opus", "seven_day_opus", false)]
+    {
+        let reset = &windows[window]["resets_at"].as_i64().unwrap();
+        let text = Timestamp(reset * 1000).to_rfc3339();
+        let (date, clock) = (&text[..10], &text[11..16]);
+        let line =
+            report.lines().find(|line| line.contains(&format!(" {name}: "))).unwrap_or_else(|| panic!("{report}"));
+        let at = line.split("begins anew at ").nth(1).unwrap().split(';').next().unwrap();
+        assert_eq!(at == format!("{date} {clock}"), has_date, "{line}");
+        assert!(has_date || at[3..] == format!(" {clock}"), "{line}");
+    }
+}
+
+#[test]
+fn a_restart_knows_when_the_same_was_told_last() {
+    let side = Side::start();
+    let (client, _) = told(9000, 62.0);
+    let first = side.tell(&JSON, &client.to_string()).json()["windows"][0]["sampled_at"].clone();
+    let mut last = first.clone();
+    while last == first {
+        last = side.tell(&JSON, &client.to_string()).json()["windows"][0]["sampled_at"].clone();
+    }
+    let history = side.limits("")["history"].clone();
+    assert_eq!(history.as_array().unwrap().len(), 1, "what tells the same is no row of its own");
+    assert_eq!(side.daemon.stop(), Some(0));
+    let side = Side { daemon: Side::daemon(&side.folder), folder: side.folder };
+    let again = side.limits("");
+    assert_eq!((&again["windows"][0]["sampled_at"], &again["history"]), (&last, &history));
+    // It need not wait for an end: the next look at the files writes it.
+    let limits = SharedLimits::default();
+    assert_eq!((limits.take(look(0, 62)), limits.take(look(1, 62))), (Ok(()), Ok(())));
+    let present = |look: LimitSample| ((look.window.clone(), PRESENT), Some(look));
+    assert_eq!(limits.unwritten().last(), Some(&present(look(1, 62))));
+    limits.written(&limits.unwritten());
+    assert_eq!((limits.take(look(2, 62)), limits.unwritten()), (Ok(()), vec![present(look(2, 62))]));
 }
 
 #[test]
@@ -332,16 +414,16 @@ fn only_a_window_that_is_full_is_said_to_be() {
 fn a_look_from_a_clock_that_was_ahead_or_of_an_impossible_reset_stands_in_nobodys_way() {
     let mut history = LimitHistory::default();
     let bare = |minutes, percent| LimitSample { resets_at: None, ..look(minutes, percent) };
-    assert!(history.take(bare(0, 10)).is_some() && history.take(bare(60 * 24 * 30, 20)).is_some());
+    assert!(history.take(bare(0, 10)).is_ok() && history.take(bare(60 * 24 * 30, 20)).is_ok());
     // The clock is set right: what was told a month ahead goes.
     let changes = history.take(bare(6, 30)).unwrap();
     assert_eq!((changes.removed, changes.added), (vec![bare(60 * 24 * 30, 20)], Some(bare(6, 30))));
     assert_eq!(history.rows("five_hour"), [bare(0, 10), bare(6, 30)]);
-    assert!(history.take(bare(2, 40)).is_none(), "a little ahead is no wrong clock");
+    assert!(history.take(bare(2, 40)).is_err(), "a little ahead is no wrong clock");
     // Kept by an earlier version: five hours that end in a month.
     let mut history = LimitHistory::default();
     history.load(LimitSample { resets_at: Some(at(60 * 24 * 30)), ..look(0, 90) });
-    assert!(history.take(look(1, 20)).is_some());
+    assert!(history.take(look(1, 20)).is_ok());
     // Such a reset is not taken any more, and the answer says why.
     let told = |name: &str, hours: i64| {
         let window = json!({"used_percentage": 5, "resets_at": (TEN.0 + hours * HOUR) / 1000});
@@ -350,24 +432,23 @@ fn a_look_from_a_clock_that_was_ahead_or_of_an_impossible_reset_stands_in_nobody
     for (name, longest) in [("five_hour", 6), ("seven_day", 24 * 7 + 1), ("other", 24 * 32)] {
         assert_eq!(samples(&told(name, longest), TEN).len(), 1, "{name}");
         assert_eq!(samples(&told(name, longest + 1), TEN), [], "{name}");
-        let refused = refusals(&told(name, longest + 1), TEN);
-        assert_eq!(refused.get(name), Some(&"`resets_at` lies further ahead than the window is long"));
+        let reason = "`resets_at` lies further ahead than the window is long";
+        assert_eq!(told_of(&told(name, longest + 1), TEN), [(name, Err(reason))]);
     }
-    assert_eq!(refusals(&told("five_hour", 0), TEN).get("five_hour"), Some(&"`resets_at` has passed"));
-    assert!(refusals(&told("Five Hour", 1), TEN).is_empty());
+    assert_eq!(told_of(&told("five_hour", 0), TEN), [("five_hour", Err("`resets_at` has passed"))]);
 }
 
 #[test]
 fn there_is_always_room_for_the_windows_that_clients_have() {
     let mut history = LimitHistory::default();
     let of = |window: &str, minutes| LimitSample { window: window.into(), ..look(minutes, 5) };
-    (0..8).for_each(|nth| assert!(history.take(of(&format!("window_{nth}"), nth)).is_some()));
-    assert!(history.take(of("another", 9)).is_none(), "the others were told just now");
+    (0..8).for_each(|nth| assert!(history.take(of(&format!("window_{nth}"), nth)).is_ok()));
+    assert_eq!(history.take(of("another", 9)), Err(NotTaken::NoRoom), "the others were told just now");
     for (name, oldest) in [("five_hour", 0), ("seven_day", 1)] {
         let changes = history.take(of(name, 10)).unwrap();
         assert_eq!(changes.removed, [of(&format!("window_{oldest}"), oldest)]);
     }
-    assert!(history.take(of("another", 60 * 24 * 8)).is_some(), "nobody told of one for a week");
+    assert!(history.take(of("another", 60 * 24 * 8)).is_ok(), "nobody told of one for a week");
     let names: Vec<&str> = history.present().map(|look| &*look.window).collect();
     let windows: Vec<String> = (3..8).map(|nth| format!("window_{nth}")).collect();
     assert_eq!(names[..3], ["another", "five_hour", "seven_day"]);

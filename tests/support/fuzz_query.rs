@@ -113,7 +113,7 @@ fn turn_page(target: &str, cursor: &str, page: &serde_json::Value) {
 fn limits() -> SharedLimits {
     let limits = SharedLimits::default();
     let (resets_at, at) = (Some(Timestamp(NOW.0 + 3_600_000)), Timestamp(NOW.0 - 60_000));
-    limits.take(vec![LimitSample { window: "five_hour".into(), used_ppm: 620_000, resets_at, at }]);
+    limits.take(LimitSample { window: "five_hour".into(), used_ppm: 620_000, resets_at, at }).unwrap();
     limits
 }
 

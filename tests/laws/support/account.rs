@@ -131,7 +131,7 @@ impl Account {
             let used_ppm = u32::try_from(whole).unwrap() * 10_000;
             let look =
                 LimitSample { window: Arc::clone(&self.window), used_ppm, resets_at: Some(time(start + length)), at };
-            history.take(look);
+            history.take(look).ok();
             if minute < next || used >= 0.99 {
                 continue;
             }

@@ -8,7 +8,7 @@ use crate::http::api::state::HasReader;
 use crate::store::{StoreError, StoreReader};
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::limits::forecast::{CONFIDENCE, LimitForecast, NoForecast, forecast};
-use crate::views::analytics::limits::history::{LimitHistory, RowChanges, RowWrite};
+use crate::views::analytics::limits::history::{LimitHistory, NotTaken, PRESENT, RowChanges, RowWrite};
 use crate::views::analytics::limits::sample::LimitSample;
 
 /// A forecast is made anew after so many milliseconds, or when more is used.
@@ -27,7 +27,7 @@ pub struct SharedLimits(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     history: LimitHistory,
-    /// Rows that the state does not have yet, by window and time.
+    /// Rows and present looks that the state does not have yet, by window and time.
     unwritten: BTreeMap<(Arc<str>, Timestamp), Option<LimitSample>>,
     /// The forecast of each window that was made last, with what it was made of.
     told: BTreeMap<Arc<str>, Told>,
@@ -54,27 +54,28 @@ impl SharedLimits {
     /// What the state has. Fails if it cannot be read.
     pub fn loaded(reader: &StoreReader) -> Result<Self, StoreError> {
         let mut known = Known::default();
-        reader.each_limit(|row| known.history.load(row))?;
+        reader.each_limit(
+            |look, is_present| {
+                if is_present { known.history.load_present(look) } else { known.history.load(look) }
+            },
+        )?;
         Ok(Self(Mutex::new(known)))
     }
 
-    /// Takes looks. Returns how many of them are not older than what was known.
-    pub fn take(&self, looks: Vec<LimitSample>) -> usize {
-        let mut known = self.known();
-        let mut taken = 0;
-        for look in looks {
-            let Some(RowChanges { removed, added }) = known.history.take(look) else { continue };
-            taken += 1;
-            if !removed.is_empty() {
-                let Known { told, history, .. } = &mut *known;
-                told.retain(|window, _| !history.rows(window).is_empty());
+    /// Takes a look. Fails if it is older than what is known, or of one window too many.
+    pub fn take(&self, look: LimitSample) -> Result<(), NotTaken> {
+        let Known { history, unwritten, told } = &mut *self.known();
+        let RowChanges { removed, added } = history.take(look.clone())?;
+        for LimitSample { window, at, .. } in removed {
+            if history.rows(&window).is_empty() {
+                told.remove(&window);
+                unwritten.insert((Arc::clone(&window), PRESENT), None);
             }
-            for row in removed {
-                known.unwritten.insert((Arc::clone(&row.window), row.at), None);
-            }
-            known.unwritten.extend(added.map(|row| ((Arc::clone(&row.window), row.at), Some(row))));
+            unwritten.insert((window, at), None);
         }
-        taken
+        unwritten.extend(added.map(|row| ((Arc::clone(&row.window), row.at), Some(row))));
+        unwritten.insert((Arc::clone(&look.window), PRESENT), Some(look));
+        Ok(())
     }
 
     /// Every window at a moment, in the order of their names.

@@ -20,13 +20,17 @@ use crate::http::route::problem::{Problem, UNCHANGED};
 use crate::http::route::request::Request;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::limits::forecast::{CONFIDENCE, LimitForecast, METHOD, NoForecast};
-use crate::views::analytics::limits::sample::{LimitSample, refusals, samples};
+use crate::views::analytics::limits::history::NotTaken;
+use crate::views::analytics::limits::sample::{LimitSample, NAME_CHARS_MAX, told};
 
 const WINDOW: Parameter<Text> =
     Parameter::query("window", Text, "Only this window, by its name: `five_hour`, `seven_day` or another.").several();
 const LIMIT: Parameter<Whole> =
     Parameter::query("limit", Whole::within(0, 10_000), "How many rows of the history there are at most, the latest.")
         .or("1000");
+
+/// Most windows of which an answer names why they do not count.
+const REFUSED_MAX: usize = 16;
 
 /// Description of [`answer`].
 pub static LIMITS: Description = Description {
@@ -71,8 +75,10 @@ struct ToldLimits {
 struct Taken {
     /// How many windows of those that were told count: they can be read, and are not older than what was known.
     accepted: usize,
-    /// Why the others cannot be read, by their names.
+    /// Why the others do not count, by their names, of which long ones are cut; at most 16.
     refused: BTreeMap<String, &'static str>,
+    /// How many others are not named.
+    refused_omitted: usize,
     /// Every window as it is known now.
     windows: Vec<WindowForm>,
 }
@@ -147,12 +153,29 @@ struct LookForm {
 pub fn take<C: HasLimits>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let unread = |error: serde_json::Error| Problem::bad_request(format!("the body cannot be read: {error}"));
     // An object first: a list would be read as its fields in order.
-    let told: serde_json::Map<String, Value> = serde_json::from_slice(&request.body).map_err(unread)?;
-    let told: ToldLimits = serde_json::from_value(Value::Object(told)).map_err(unread)?;
-    let now = context.now();
-    let told = json!({"rate_limits": told.rate_limits});
-    let (refused, accepted) = (refusals(&told, now), context.limits().take(samples(&told, now)));
-    Answer::json(&Taken { accepted, refused, windows: windows(context, now, &[]) })
+    let body: serde_json::Map<String, Value> = serde_json::from_slice(&request.body).map_err(unread)?;
+    let body: ToldLimits = serde_json::from_value(Value::Object(body)).map_err(unread)?;
+    let (now, body) = (context.now(), json!({"rate_limits": body.rate_limits}));
+    let (mut accepted, mut refused, mut refused_omitted) = (0, BTreeMap::new(), 0);
+    for (name, look) in told(&body, now) {
+        match look.and_then(|look| context.limits().take(look).map_err(NotTaken::reason)) {
+            Ok(()) => accepted += 1,
+            Err(reason) => {
+                let is_named = refused.len() < REFUSED_MAX && refused.insert(shortened(name), reason).is_none();
+                refused_omitted += usize::from(!is_named);
+            }
+        }
+    }
+    Answer::json(&Taken { accepted, refused, refused_omitted, windows: windows(context, now, &[]) })
+}
+
+/// A name as long as that of a window can be, with `…` behind it if it goes on.
+fn shortened(name: &str) -> String {
+    let mut short: String = name.chars().take(NAME_CHARS_MAX).collect();
+    if short.len() < name.len() {
+        short.push('…');
+    }
+    short
 }
 
 /// Answers with the windows and their history. Fails if a parameter is bad.

@@ -68,8 +68,10 @@ pub struct LimitForecast {
 pub enum NoForecast {
     /// The window has begun anew since the last look.
     Over,
-    /// The client tells no reset, or the window's name tells no length.
+    /// The client tells no reset.
     Endless,
+    /// The name of the window does not tell how long it is.
+    Lengthless,
     /// The last look is so many milliseconds old.
     Old(u64),
     /// So few earlier looks can be learned from.
@@ -87,10 +89,11 @@ struct Start {
 /// When the window of these looks, the earliest first, will be full; told at `now`. Fails if that cannot be told.
 pub fn forecast(looks: &[LimitSample], now: Timestamp, confidence: f64) -> Result<LimitForecast, NoForecast> {
     let present = looks.last().ok_or(NoForecast::FewLooks(0))?;
-    let (reset, length) = present.resets_at.zip(length_ms(&present.window)).ok_or(NoForecast::Endless)?;
+    let reset = present.resets_at.ok_or(NoForecast::Endless)?;
     if present.is_over(now) {
         return Err(NoForecast::Over);
     }
+    let length = length_ms(&present.window).ok_or(NoForecast::Lengthless)?;
     if present.used() >= 1.0 {
         let full = looks.iter().rev().take_while(|look| look.is_of_run(present) && look.used() >= 1.0).last();
         let at = full.map(|look| look.at);
@@ -251,6 +254,7 @@ impl NoForecast {
         match self {
             Self::Over => "the window has begun anew since the last look".to_owned(),
             Self::Endless => "when the window begins anew is not known".to_owned(),
+            Self::Lengthless => "the length of the window is not known".to_owned(),
             Self::Old(age) => format!("the last look is {} old", duration(ratio(age, 1000))),
             Self::FewLooks(looks) => format!(
                 "a forecast takes {LOOKS_LEAST} earlier looks with as much time behind them; here there are {}",

@@ -27,7 +27,11 @@ const LEFT_MS: u64 = 7 * 86_400_000;
 /// Least time between two rows, in milliseconds.
 const APART_MS: u64 = 60_000;
 
-/// A row by its window and time, as it is now; `None` if it is not kept any more.
+/// The time by which the present look of a window is kept, which may be no row.
+pub const PRESENT: Timestamp = Timestamp(i64::MAX);
+
+/// A row by its window and time, or the present look by its window and [`PRESENT`], as it is now; `None` if it is not kept any
+/// more.
 pub type RowWrite = ((Arc<str>, Timestamp), Option<LimitSample>);
 
 /// What all looks come to.
@@ -54,6 +58,26 @@ pub struct RowChanges {
     pub added: Option<LimitSample>,
 }
 
+/// Why a look is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It is older than what is known.
+    Older,
+    /// It is of one window too many.
+    NoRoom,
+}
+
+impl NotTaken {
+    /// The reason in words.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Older => "it is older than what is known",
+            Self::NoRoom => "as many windows as are kept are known already",
+        }
+    }
+}
+
 impl LimitHistory {
     /// Takes a row that was kept earlier.
     pub fn load(&mut self, row: LimitSample) {
@@ -68,23 +92,31 @@ impl LimitHistory {
         }
     }
 
-    /// Takes a look. `None` if it is older than what is known, or of one window too many.
-    pub fn take(&mut self, look: LimitSample) -> Option<RowChanges> {
+    /// Takes the look at a window that was the present one, behind its rows.
+    pub fn load_present(&mut self, look: LimitSample) {
+        match self.windows.get_mut(&look.window) {
+            Some(window) => window.present = look,
+            None => self.load(look),
+        }
+    }
+
+    /// Takes a look. Fails if it is older than what is known, or of one window too many.
+    pub fn take(&mut self, look: LimitSample) -> Result<RowChanges, NotTaken> {
         let Some(window) = self.windows.get_mut(&look.window) else {
-            let removed = self.make_room(&look)?;
+            let removed = self.make_room(&look).ok_or(NotTaken::NoRoom)?;
             let added = Some(look.clone());
             self.windows.insert(Arc::clone(&look.window), Window { present: look.clone(), rows: vec![look] });
-            return Some(RowChanges { removed, added });
+            return Ok(RowChanges { removed, added });
         };
         if window.is_older(&look) {
-            return None;
+            return Err(NotTaken::Older);
         }
         window.present = look.clone();
         let ahead = window.rows.partition_point(|row| row.at <= look.at);
         let ahead = window.rows.split_off(ahead);
         let mut changes = window.keep(look);
         changes.removed.extend(ahead);
-        Some(changes)
+        Ok(changes)
     }
 
     /// Makes room for the window of a look, if there is none: for one of those that clients have, the further window gives way

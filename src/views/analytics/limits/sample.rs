@@ -8,7 +8,6 @@
 //! `NAME` is one of `NAMES`; further windows are taken as they come, while there is room. Only subscribers have them, and only after
 //! the first answer of the session.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +22,7 @@ pub const WINDOWS_MAX: usize = 8;
 const NAMES: [&str; 4] = ["five_hour", "seven_day", "seven_day_opus", "seven_day_sonnet"];
 
 /// Most characters of a window's name.
-const NAME_CHARS_MAX: usize = 40;
+pub const NAME_CHARS_MAX: usize = 40;
 
 /// The largest percentage that is believed. Above it lies what is none: version 2.1.118 wrote the time of the reset there.
 const PERCENT_MAX: f64 = 200.0;
@@ -119,32 +118,27 @@ pub fn short_name(window: &str) -> String {
     }
 }
 
-/// What a status line, or its `rate_limits` alone below that name, tells at `now`: one sample of each window, without what
-/// cannot be read, is over, or is no window. The windows that clients have come first.
+/// What a status line, or its `rate_limits` alone below that name, tells at `now` of each window, by its name as it was told: a
+/// sample, or why there is none. The windows that clients have come first.
 #[must_use]
-pub fn samples(told: &Value, now: Timestamp) -> Vec<LimitSample> {
-    let mut samples: Vec<_> = each(told, now).filter_map(|(_, sample)| sample.ok()).collect();
-    samples.sort_by_key(|sample| !is_usual(&sample.window));
-    samples.truncate(WINDOWS_MAX);
-    samples
-}
-
-/// Why windows that are told have no sample, by their names; of at most as many windows as are taken.
-#[must_use]
-pub fn refusals(told: &Value, now: Timestamp) -> BTreeMap<String, &'static str> {
-    let refused = each(told, now).filter_map(|(name, sample)| Some((name.to_owned(), sample.err()?)));
-    refused.take(WINDOWS_MAX).collect()
-}
-
-/// Every window of a name that a window can have, with what is told of it, or why that is nothing.
-fn each(told: &Value, now: Timestamp) -> impl Iterator<Item = (&str, Result<LimitSample, &'static str>)> {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    let is_name = move |name: &str| (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_plain);
+pub fn told(told: &Value, now: Timestamp) -> Vec<(&str, Result<LimitSample, &'static str>)> {
     let windows = told.get("rate_limits").and_then(Value::as_object).into_iter().flatten();
-    windows.filter(move |(name, _)| is_name(name)).map(move |(name, window)| (name.as_str(), sample(name, window, now)))
+    let mut windows: Vec<_> = windows.map(|(name, window)| (name.as_str(), sample(name, window, now))).collect();
+    windows.sort_by_key(|(name, _)| !is_usual(name));
+    windows
+}
+
+/// The samples of [`told`], as many as are taken at most.
+#[must_use]
+pub fn samples(status_line: &Value, now: Timestamp) -> Vec<LimitSample> {
+    told(status_line, now).into_iter().filter_map(|(_, sample)| sample.ok()).take(WINDOWS_MAX).collect()
 }
 
 fn sample(name: &str, window: &Value, now: Timestamp) -> Result<LimitSample, &'static str> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if !(1..=NAME_CHARS_MAX).contains(&name.len()) || !name.bytes().all(is_plain) {
+        return Err("the name of a window is 1 to 40 small letters, digits and `_`");
+    }
     let percent = window.get("used_percentage").and_then(number);
     let percent = percent.filter(|percent| (0.0..=PERCENT_MAX).contains(percent));
     let percent = percent.ok_or("`used_percentage` is no percentage")?;
