@@ -152,8 +152,6 @@ pub struct StreamVitals {
     pub rejected: AtomicNumber,
     /// Bytes that were written.
     pub bytes: AtomicNumber,
-    /// Lines that senders say they had no room for.
-    pub lost_lines: AtomicNumber,
     /// Stream files, at the last look.
     pub files: AtomicNumber,
     /// Bytes of them, at the last look.

@@ -23,6 +23,7 @@ use crate::transcript::parse::{self, Strings};
 use crate::transcript::record::{Reason, RowBody};
 use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
+use crate::views::metrics::catalog;
 use crate::views::metrics::custom::{self, Said};
 use crate::views::metrics::history::MetricHistory;
 use crate::views::metrics::labels::LabelRules;
@@ -71,8 +72,8 @@ pub struct UncountedLines {
 impl UncountedLines {
     /// Adds these counts to totals, with `lines`, the number of all lines.
     pub fn observe(&self, lines: u64, totals: &mut Totals) {
-        totals.lines(lines);
-        totals.implausible(self.implausible);
+        totals.add(&catalog::LINES, lines);
+        totals.add(&catalog::IMPLAUSIBLE_FIGURES, self.implausible);
         self.rejected.iter().for_each(|(reason, lines)| totals.rejected(*reason, *lines));
         self.unknown.iter().for_each(|(kind, lines)| totals.unknown(kind, *lines));
     }

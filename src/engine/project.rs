@@ -8,6 +8,7 @@ use crate::transcript::record::{Reason, RowBody};
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::runaway::detector::Runaways;
 use crate::views::analytics::runaway::settings::RunawaySettings;
+use crate::views::metrics::catalog;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Series, Snapshot, Stored, Totals};
 use crate::views::traces::ids::{TraceId, TraceScope};
@@ -62,12 +63,19 @@ impl Projections {
 
     /// Counts lines that were read.
     pub(super) fn lines(&mut self, lines: u64) {
-        self.totals.lines(lines);
+        self.totals.add(&catalog::LINES, lines);
     }
 
     /// Observes the delay of a row between stream and file, in milliseconds.
     pub(super) fn delayed(&mut self, ms: u32) {
         self.totals.delayed(ms);
+    }
+
+    /// Counts lines that are missing in a stream, as a mark of this time says.
+    pub(super) fn lost(&mut self, at: Timestamp, lines: u64) {
+        if at >= self.epoch {
+            self.totals.add(&catalog::STREAM_LOST_LINES, lines);
+        }
     }
 
     /// Counts events that one side lacks for ever.
@@ -78,7 +86,7 @@ impl Projections {
     /// Counts a line that adds no fact. Returns the reason if the line could not be read.
     pub(super) fn line(&mut self, body: &RowBody) -> Option<&'static str> {
         match body {
-            RowBody::Implausible => self.totals.implausible(1),
+            RowBody::Implausible => self.totals.add(&catalog::IMPLAUSIBLE_FIGURES, 1),
             RowBody::Rejected(reason) => {
                 self.totals.rejected(*reason, 1);
                 return Some(Reason::name(*reason));

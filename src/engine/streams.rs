@@ -203,6 +203,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Counts the lines that streams say are missing.
+    pub(super) fn note_losses(&mut self) {
+        for (at, lines) in self.known.losses.drain(..) {
+            self.projections.lost(at, lines);
+        }
+    }
+
     /// Counts what one side lacks of the sessions of a run that is over. It is stored with each session how much of it was
     /// counted, so that a session with several runs counts once.
     fn count_missing(&mut self, sessions: &[RunSession]) -> Result<(), StoreError> {

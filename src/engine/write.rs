@@ -25,6 +25,7 @@ impl Engine {
     pub(super) fn write(&mut self, leaving: Leaving, now: Timestamp) -> Result<(), StoreError> {
         self.settle_rests()?;
         self.note_delays()?;
+        self.note_losses();
         self.roll_up()?;
         let (pending, settled) = self.turns.changed(&mut self.known, now);
         self.projections.set_time(now);

@@ -304,11 +304,9 @@ impl Run {
         }
     }
 
-    /// Takes in a mark of lost lines, told apart by its place.
-    pub(super) fn lose(&mut self, place: u64, lines: u64) {
-        if self.lost.len() < LOSSES_MAX {
-            self.lost.insert(place, lines);
-        }
+    /// Takes in a mark of lost lines, told apart by its place. Returns whether it is a new one.
+    pub(super) fn lose(&mut self, place: u64, lines: u64) -> bool {
+        self.lost.len() < LOSSES_MAX && self.lost.insert(place, lines).is_none()
     }
 
     /// A session in it, which is added if it is new; `at` is when its line arrived.

@@ -103,9 +103,12 @@ impl Fold<'_> {
                 // Who tells when lines arrived is `tailspan stream`, which tells when there are no more.
                 self.run().tells_end |= !by_sidecar;
             }
-            Mark::Lost { lines, .. } => {
+            Mark::Lost { lines, at, .. } => {
                 let place = u64::from(self.file.0) << 40 | record.place.offset;
-                self.run().lose(place, *lines);
+                if self.run().lose(place, *lines) {
+                    let at = at.unwrap_or(self.stream().arrived);
+                    self.known.losses.push((at, *lines));
+                }
             }
             Mark::End { at, torn_bytes } => {
                 // The clock of the sender may be behind.

@@ -350,9 +350,9 @@ impl Receiving<'_> {
                 self.opened(now)?;
                 items.push(Item::Time(at));
             }
-            Mark::Lost { lines, .. } => {
+            Mark::Lost { .. } => {
                 self.opened(now)?;
-                items.push(Item::Lost { line, lines });
+                items.push(Item::Lost { line });
             }
             Mark::End => {
                 self.opened(now)?;
@@ -383,7 +383,6 @@ impl Receiving<'_> {
         vitals.bytes.add(appended.bytes);
         vitals.accepted.add(appended.fresh);
         vitals.known.add(appended.known);
-        vitals.lost_lines.add(appended.lost);
         if appended.bytes > 0 && self.unsynced.is_none() {
             self.unsynced = Some(Instant::now());
         }

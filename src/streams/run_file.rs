@@ -34,8 +34,8 @@ pub(super) enum Item<'a> {
     Time(Timestamp),
     /// A line of the client, with the hash by which it is known again.
     Event { line: &'a [u8], identity: u64, at: Option<Timestamp> },
-    /// A mark that so many lines are missing.
-    Lost { line: &'a [u8], lines: u64 },
+    /// A mark that lines are missing.
+    Lost { line: &'a [u8] },
     /// The mark that the client has closed its output.
     End { line: &'a [u8] },
 }
@@ -49,8 +49,6 @@ pub(super) struct Appended {
     pub(super) fresh: u64,
     /// Lines of the client that the file had.
     pub(super) known: u64,
-    /// Lines that new marks say are missing.
-    pub(super) lost: u64,
 }
 
 /// Lines that are to be appended together.
@@ -129,10 +127,7 @@ impl RunFile {
                     let is_new = self.add(&mut batch, line, identity, at, now);
                     *(if is_new { &mut appended.fresh } else { &mut appended.known }) += 1;
                 }
-                Item::Lost { line, lines } => {
-                    let is_new = self.add_lost(&mut batch, line, line::whole(line));
-                    appended.lost = appended.lost.saturating_add(if is_new { lines } else { 0 });
-                }
+                Item::Lost { line } => self.add_lost(&mut batch, line, line::whole(line)),
                 Item::End { line } => self.add_end(&mut batch, line),
             }
         }
@@ -167,12 +162,10 @@ impl RunFile {
     }
 
     /// Adds a mark that lines are missing, unless the file has it.
-    fn add_lost(&self, batch: &mut Batch, line: &[u8], identity: u64) -> bool {
-        if self.known.has(identity) || !batch.is_first(identity) {
-            return false;
+    fn add_lost(&self, batch: &mut Batch, line: &[u8], identity: u64) {
+        if !self.known.has(identity) && batch.is_first(identity) {
+            batch.put(line);
         }
-        batch.put(line);
-        true
     }
 
     /// Adds the mark that the client has closed its output, unless it is there and nothing came after it.

@@ -143,7 +143,14 @@ pub enum Mark {
         by_sidecar: bool,
     },
     /// Lines were not kept, because there was no room for them.
-    Lost { lines: u64, bytes: u64 },
+    Lost {
+        /// How many.
+        lines: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// When the mark was written.
+        at: Option<Timestamp>,
+    },
     /// The stream ended.
     End {
         at: Option<Timestamp>,

@@ -358,7 +358,7 @@ fn everything() -> (Totals, Vitals) {
     }
     totals.observe(&Change::new_session(&session("cli", Timestamp(1)), None).unwrap(), EVER, None);
     totals.observe(&Change::Run { run: &run(1, Some("nightly")), cost: Money::ZERO }, EVER, None);
-    totals.lines(7);
+    totals.add(&catalog::LINES, 7);
     totals.rejected(Reason::TooLong, 1);
     totals.unknown("pr-link", 2);
     let vitals = Vitals::new(Timestamp(1_700_000_000_500), Duration::from_secs(1800));

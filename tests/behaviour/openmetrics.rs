@@ -75,7 +75,7 @@ fn everything() -> Snapshot {
     }
     totals.observe(&Change::new_session(&session("cli", LATER), None).unwrap(), EVER, None);
     totals.observe(&Change::Run { run: &run(1, Some("say \"yes\"")), cost: Money::ZERO }, EVER, None);
-    totals.lines(7);
+    totals.add(&catalog::LINES, 7);
     totals.rejected(Reason::TooLong, 1);
     totals.unknown("pr-link", 2);
     totals.snapshot()

@@ -266,6 +266,55 @@ fn a_sidecar_with_the_same_state_reads_spools_where_they_are() {
     assert_eq!(events(&state).len(), before.iter().filter(|line| !is_mark(line)).count());
 }
 
+/// Lines that the marks below a state say are missing.
+fn lost(state: &Path) -> f64 {
+    marks(state, "lost").iter().map(|mark| mark["lines"].as_f64().unwrap()).sum()
+}
+
+#[test]
+fn each_loss_counts_once_whichever_way_it_came() {
+    const LOST: &str = "tailspan_stream_lost_lines_total";
+    let place = Place::new();
+    let (state, other, address) = (place.path("state"), place.path("elsewhere"), nobody());
+    let config = place.path("tailspan.toml");
+    fs::write(&config, "[stream]\nspool_bytes = \"64KiB\"\n").unwrap();
+    let lose = |own: &Path| {
+        let mut stream = Stream::start(&[&flags(own, &address)[..], &["--config", config.to_str().unwrap()]].concat());
+        stream.write((0..100).map(|number| event(number, 900)).collect::<String>().as_bytes());
+        assert_eq!(stream.end().code(), 0);
+        lost(own)
+    };
+    let counts = |daemon: &Daemon, lines: f64| {
+        until("the losses are counted", || (sum(&daemon.metrics(), LOST) == lines).then_some(()));
+    };
+    let told = |daemon: &Daemon| {
+        let runs: serde_json::Value = serde_json::from_str(&daemon.get("/api/v1/analytics/runs").1).unwrap();
+        runs["runs"].as_array().unwrap().iter().map(|run| run["lost_lines"].as_f64().unwrap()).sum::<f64>()
+    };
+    // Before the first start it is history, of which the run alone tells.
+    let early = lose(&state);
+    let daemon = place.sidecar("state");
+    counts(&daemon, 0.0);
+    assert!(early > 0.0 && told(&daemon) == early, "{early}");
+    assert_eq!(daemon.stop(), Some(0));
+    // A spool of its own state is read where it lies, and another is handed over.
+    let later = lose(&state) - early;
+    assert!(later > 0.0);
+    let daemon = place.sidecar("state");
+    counts(&daemon, later);
+    assert_eq!(daemon.stop(), Some(0));
+    let handed = lose(&other);
+    assert!(handed > 0.0);
+    let daemon = place.sidecar_on(&address, "state");
+    settle(&other, &address);
+    counts(&daemon, later + handed);
+    assert_eq!(told(&daemon), early + later + handed);
+    // A restart reads nothing twice.
+    assert_eq!(daemon.stop(), Some(0));
+    let daemon = place.sidecar("state");
+    assert_eq!(sum(&daemon.metrics(), LOST), later + handed);
+}
+
 #[test]
 fn many_runs_at_once_keep_their_lines_apart() {
     let place = Place::new();

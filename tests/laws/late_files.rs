@@ -229,3 +229,25 @@ fn numbers_that_nobody_can_mean_end_nothing() {
     lived.pass(60_000);
     assert_eq!(lived.runs()[0].sessions.len(), 1_000);
 }
+
+#[test]
+fn lost_lines_count_once_however_often_their_marks_are_read() {
+    let mut lived = Lived::new(true);
+    let lost = |lines: u64, at: &str| json!({"type": "tailspan", "mark": "lost", "lines": lines, "bytes": 9, "at": at});
+    // What was lost before the first start is history.
+    let (now, early) = (lived.now(), lost(5, "2000-01-01T00:00:00.000Z"));
+    let lines = [lived.init(), early, lost(3, &now)];
+    lived.stream(1, &lines);
+    lived.world.crash();
+    lived.stream(1, &[lost(4, &now)]);
+    assert_eq!(sum(&lived.pass(60_000), "stream_lost_lines_total"), 7);
+    // A file with another beginning is read anew.
+    let files = std::fs::read_dir(lived.world.streams()).unwrap();
+    for path in files.map(|file| file.unwrap().path()) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("demo", "test")).unwrap();
+    }
+    lived.stream(1, &[lost(2, &now)]);
+    assert_eq!(sum(&lived.pass(60_000), "stream_lost_lines_total"), 9);
+    assert_eq!(lived.runs()[0].lost.values().sum::<u64>(), 14);
+}

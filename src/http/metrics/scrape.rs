@@ -159,7 +159,6 @@ impl Scrape<'_> {
             live.add(&catalog::STREAM_LINES, &[outcome], i128::from(lines.get()));
         }
         live.add(&catalog::STREAM_BYTES, &[], i128::from(streams.bytes.get()));
-        live.add(&catalog::STREAM_LOST_LINES, &[], i128::from(streams.lost_lines.get()));
         live.add(&catalog::STREAM_FILES, &[], i128::from(streams.files.get()));
         live.add(&catalog::STREAM_FILE_BYTES, &[], i128::from(streams.file_bytes.get()));
         live.add(&catalog::STREAM_FILES_ENDED, &[], i128::from(streams.ended.get()));

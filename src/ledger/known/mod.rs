@@ -47,6 +47,7 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::hash::ById;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::stream::RunId;
+use crate::transcript::time::Timestamp;
 
 /// What the ledger has in memory. Units, sections, sessions and threads are loaded from the store when a step needs
 /// them.
@@ -86,6 +87,8 @@ pub struct Known {
     pub arrivals: Arrivals,
     /// What streams told of questions whether calls may run.
     pub asked: AskedNews,
+    /// Lines that new marks in streams say are missing, each with the time of its mark, since the last commit.
+    pub losses: Vec<(Timestamp, u64)>,
     runs: HashMap<RunId, Run>,
     /// Runs changed since the last commit.
     pub dirty_runs: BTreeSet<RunId>,
@@ -156,6 +159,7 @@ impl Known {
             streams: HashSet::default(),
             arrivals: Arrivals::default(),
             asked: AskedNews::default(),
+            losses: Vec::new(),
             runs: HashMap::new(),
             dirty_runs: BTreeSet::new(),
             parts_max,

@@ -38,7 +38,7 @@ impl Mark {
             "at" => time_of(raw.at).map(|at| Self::At { at, by_sidecar: raw.by.word().is_some() }),
             "lost" => {
                 let count = |told: Scalar| told.count().unwrap_or(0).min(COUNT_MAX);
-                Some(Self::Lost { lines: count(raw.lines), bytes: count(raw.bytes) })
+                Some(Self::Lost { lines: count(raw.lines), bytes: count(raw.bytes), at: time_of(raw.at) })
             }
             "end" => Some(Self::End { at: time_of(raw.at), torn_bytes: raw.torn.count().unwrap_or(0) }),
             _ => None,

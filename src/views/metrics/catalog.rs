@@ -325,7 +325,7 @@ metrics! {
         "Lines of streams that arrived: new, known already, or rejected because they are no objects of JSON.");
     STREAM_BYTES = live_counter("stream_bytes_total", MetricUnit::Bytes, &[];
         "Bytes of lines of streams that arrived and were new.");
-    STREAM_LOST_LINES = live_counter("stream_lost_lines_total", MetricUnit::Count, &[];
+    STREAM_LOST_LINES = counter("stream_lost_lines_total", MetricUnit::Count, &[];
         "Lines of streams that `tailspan stream` dropped because its spool or its disk was full, as it told later.");
     STREAM_FILES = live_gauge("stream_files", MetricUnit::Count, &[];
         "Stream files below the state, at the last look.");

@@ -251,19 +251,14 @@ impl Totals {
         }
     }
 
-    /// Counts lines that were read.
-    pub fn lines(&mut self, lines: u64) {
-        self.apply(&catalog::LINES, Vec::new(), i128::from(lines));
+    /// Adds to a counter without labels.
+    pub fn add(&mut self, metric: &'static Metric, amount: u64) {
+        self.apply(metric, Vec::new(), i128::from(amount));
     }
 
     /// Counts lines that could not be read.
     pub fn rejected(&mut self, reason: Reason, lines: u64) {
         self.apply(&catalog::REJECTED_LINES, vec![reason.name().into()], i128::from(lines));
-    }
-
-    /// Counts costs reported by the client that cannot be meant.
-    pub fn implausible(&mut self, figures: u64) {
-        self.apply(&catalog::IMPLAUSIBLE_FIGURES, Vec::new(), i128::from(figures));
     }
 
     /// Observes how much later than on a stream a row stood in the session file, in milliseconds.

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Names that metrics of the process begin with: all others are kept in the state.
-const OF_A_PROCESS: [&str; 28] = [
+const OF_A_PROCESS: [&str; 30] = [
     "tailspan_event_",
     "tailspan_search_index_",
     "tailspan_history_waiting",
@@ -20,7 +20,9 @@ const OF_A_PROCESS: [&str; 28] = [
     "tailspan_sessions_runaway",
     "tailspan_limit_",
     "tailspan_archive_",
-    "tailspan_stream_",
+    "tailspan_stream_lines",
+    "tailspan_stream_bytes",
+    "tailspan_stream_file",
     "tailspan_retention_",
     "tailspan_build_info",
     "tailspan_start_time_seconds",
