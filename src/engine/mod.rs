@@ -27,6 +27,7 @@ mod streams;
 mod tell;
 mod telling;
 pub mod turns;
+mod used;
 mod walk;
 mod write;
 
@@ -40,6 +41,7 @@ use self::lanes::Unsent;
 use self::look::Look;
 use self::project::Projections;
 use self::telling::Telling;
+use self::used::UsedSums;
 pub use self::walk::Retired;
 use self::walk::Walk;
 use crate::archive::Archive;
@@ -112,6 +114,7 @@ pub struct Engine {
     retiring: Walk,
     /// When each run of which something is still to be decided is to be looked at.
     unsettled: BTreeMap<RunId, Look>,
+    used: UsedSums,
     /// Rows that were read for the texts of the next commit's spans.
     latest_rows: Mutex<Latest>,
     telling: Telling,
@@ -176,6 +179,7 @@ impl Engine {
             archive: Archive::default(),
             retiring: Walk::default(),
             unsettled,
+            used: UsedSums::default(),
             latest_rows: Mutex::default(),
             telling: Telling::default(),
             last_commit: now,

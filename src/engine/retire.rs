@@ -81,6 +81,7 @@ impl Engine {
         let count = units.len() as u64;
         self.known.index.retire(id.clone(), units);
         self.orders.remove(id);
+        self.used.forget(id);
         Ok(Some(count))
     }
 

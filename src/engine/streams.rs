@@ -1,6 +1,6 @@
 //! Decides what only a stream told, when its run is over or nothing more of it comes.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 
 use super::Engine;
@@ -48,6 +48,9 @@ impl Engine {
 
     /// Notes when the runs that the next commit changes, and those of sessions that it changes, are to be looked at.
     pub(super) fn note_runs(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        for session in self.known.found_files.clone() {
+            self.list_turns_again(&session)?;
+        }
         let changed: Vec<RunId> = self.known.changed_runs().filter(|run| !run.settled).map(|run| run.id).collect();
         for run in changed {
             self.look_later(run, now);
@@ -60,6 +63,32 @@ impl Engine {
             if !self.unsettled.contains_key(&id) && self.known.run(id).is_some_and(|run| !run.provisional.is_empty()) {
                 self.look_later(id, now);
             }
+        }
+        Ok(())
+    }
+
+    /// Has runs look again at turns that only they told of, since the session file is there now. To read all turns of the
+    /// session is right this once: without a file, runs do not list what they decided.
+    fn list_turns_again(&mut self, session: &SessionId) -> Result<(), StoreError> {
+        if self.known.session(session).is_none_or(|session| session.runs.is_empty()) {
+            return Ok(());
+        }
+        let (rows, mut members) = (self.writer.rows(), Vec::new());
+        rows.each_member(session, |_, member| {
+            members.extend(member.turn.then_some(member.unit));
+            ControlFlow::Continue(())
+        })?;
+        let mut turns: BTreeMap<RunId, Vec<UnitId>> = BTreeMap::new();
+        for id in members {
+            let stored = if self.known.has(id) { None } else { rows.unit(id)? };
+            let unit = self.known.unit(id).or(stored.as_ref()).filter(|unit| unit.provisional.is_some());
+            if let Some(of_run) = unit.and_then(|unit| unit.of_run.as_ref()) {
+                turns.entry(of_run.run).or_default().push(id);
+            }
+        }
+        for (run, turns) in turns {
+            self.load_run(run)?;
+            self.known.list_again(run, &turns);
         }
         Ok(())
     }
@@ -133,16 +162,44 @@ impl Engine {
         Ok(())
     }
 
-    /// The turns of session files that provisional turns belong to, all of them in memory.
+    /// The turns of session files that provisional turns belong to, all of them in memory: the twin of each, or else the latest
+    /// turn that began before it.
     fn turns_of(&mut self, provisional: &[UnitId]) -> Result<HashMap<UnitId, UnitId>, StoreError> {
-        let mut turns = HashMap::new();
-        for unit in provisional {
-            self.load_whole(*unit)?;
-            if let Some(turn) = self.turn_of(*unit, provisional)? {
-                self.load(turn)?;
-                turns.insert(*unit, turn);
+        provisional.iter().try_for_each(|unit| self.load_whole(*unit))?;
+        let twin_of = |unit: &Unit| unit.provisional.as_ref().and_then(|provisional| provisional.twin);
+        let units = || provisional.iter().filter_map(|unit| self.known.unit(*unit));
+        let mut in_files = BTreeMap::new();
+        for unit in units().filter(|unit| twin_of(unit).is_none()) {
+            if !in_files.contains_key(unit.session()) {
+                in_files.insert(unit.session().clone(), self.turns_in_file(unit.session(), provisional)?);
             }
         }
+        let before = |unit: &Unit| {
+            let turns = in_files.get(unit.session())?;
+            turns.get(..turns.partition_point(|(first, _)| *first <= unit.first))?.last().map(|(_, turn)| *turn)
+        };
+        let turn_of = |unit: &Unit| Some((unit.key.id(), twin_of(unit).or_else(|| before(unit))?));
+        let turns: HashMap<UnitId, UnitId> = units().filter_map(turn_of).collect();
+        for turn in turns.values() {
+            self.load(*turn)?;
+        }
+        Ok(turns)
+    }
+
+    /// The turns of a session in the order in which they began, without these provisional ones; none if there is no session
+    /// file.
+    fn turns_in_file(&self, id: &SessionId, provisional: &[UnitId]) -> Result<Vec<(Timestamp, UnitId)>, StoreError> {
+        if !self.known.session(id).is_some_and(|session| session.own_rows) {
+            return Ok(Vec::new());
+        }
+        let (mut turns, provisional) = (Vec::new(), provisional.iter().collect::<HashSet<_>>());
+        self.writer.rows().each_member(id, |_, member| {
+            if member.turn && !provisional.contains(&member.unit) {
+                turns.push((member.first, member.unit));
+            }
+            ControlFlow::Continue(())
+        })?;
+        turns.sort_unstable();
         Ok(turns)
     }
 
@@ -151,26 +208,6 @@ impl Engine {
         let is_alone = |unit: &Unit| unit.provisional.as_ref().is_some_and(|provisional| provisional.twin.is_none());
         let units = provisional.iter().filter_map(|unit| self.known.unit(*unit));
         units.into_iter().any(|unit| is_alone(unit) && unit.prompt.is_none())
-    }
-
-    /// The turn of the session file that a provisional turn belongs to: its twin, or else the latest turn that began
-    /// before it. `None` if there is no session file.
-    fn turn_of(&self, id: UnitId, provisional: &[UnitId]) -> Result<Option<UnitId>, StoreError> {
-        let Some(unit) = self.known.unit(id) else { return Ok(None) };
-        if let Some(twin) = unit.provisional.as_ref().and_then(|provisional| provisional.twin) {
-            return Ok(Some(twin));
-        }
-        if !self.known.session(unit.session()).is_some_and(|session| session.own_rows) {
-            return Ok(None);
-        }
-        let mut latest = None;
-        self.writer.rows().each_member(unit.session(), |_, member| {
-            if member.turn && member.first <= unit.first && !provisional.contains(&member.unit) {
-                latest = latest.max(Some((member.first, member.unit)));
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(latest.map(|(_, unit)| unit))
     }
 
     /// Takes out what streams told of questions whether calls may run since the last time, in the order of their lines.
@@ -228,25 +265,12 @@ impl Engine {
     }
 
     /// What the responses of a session used, as of the last commit. Of a session with a file nobody asks for it.
-    fn used_in(&self, id: &SessionId) -> Result<Used, StoreError> {
-        let mut used = Used::default();
+    fn used_in(&mut self, id: &SessionId) -> Result<Used, StoreError> {
         if self.known.session(id).is_none_or(|session| session.own_rows) {
-            return Ok(used);
+            self.used.forget(id);
+            return Ok(Used::default());
         }
-        let (rows, mut members) = (self.writer.rows(), Vec::new());
-        rows.each_member(id, |_, member| {
-            members.push(member.unit);
-            ControlFlow::Continue(())
-        })?;
-        for id in members {
-            let Some(unit) = rows.unit(id)? else { continue };
-            used.add(&unit, &unit.parts);
-            for position in 0..unit.sections.as_ref().map_or(0, |sections| sections.count) {
-                let section = rows.section(id, position)?;
-                section.into_iter().for_each(|section| used.add(&unit, &section.parts));
-            }
-        }
-        Ok(used)
+        self.used.of(id, self.writer.rows())
     }
 
     /// Loads a session with its runs and its rests.

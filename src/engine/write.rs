@@ -73,6 +73,7 @@ impl Engine {
         self.writer.commit(&commit)?;
         self.known.changed_sessions().for_each(|session| self.projections.live().note_session(session));
         self.change_orders();
+        self.used.change(&self.known);
         self.new_prices = false;
         self.last_commit = now;
         self.files.committed();

@@ -87,6 +87,7 @@ impl<'a> Fold<'a> {
         let place = RowPlace { file: self.file, generation: thread.generation, place: record.place };
         if row.session.is_some() && !self.known.session(&session).is_some_and(|known| known.own_rows) {
             self.known.session_mut(&session).own_rows = true;
+            self.known.found_files.insert(session.clone());
         }
         let seen = PlacedRow { row, session, time, place };
         let is_main = row.agent.is_none() && !row.sidechain;

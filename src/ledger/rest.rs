@@ -32,18 +32,20 @@ use crate::transcript::usage::Usage;
 /// Tokens of each model.
 type Models = BTreeMap<Arc<str>, Tokens>;
 
-/// What the responses of a session used, run by run; by `None` those that belong to no run.
-#[derive(Debug, Clone, Default)]
+/// What the responses of a session used, run by run; by `None` those that belong to no run. It is kept up to date by taking out
+/// what changes and adding what it became, as a tally is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Used {
+    /// By run. What used nothing is not in it.
     runs: BTreeMap<Option<RunId>, Models>,
-    /// Responses whose end no stream told and that may have ended all the same, by run and model.
-    open: BTreeSet<(Option<RunId>, Arc<str>)>,
-    /// Responses that did not end.
-    cut: Vec<Cut>,
+    /// How many responses there are, by run and model, whose end no stream told and that may have ended all the same.
+    open: BTreeMap<(Option<RunId>, Arc<str>), u64>,
+    /// The responses that did not end, and how many of each kind there are.
+    cut: BTreeMap<Cut, u64>,
 }
 
 /// A response that did not end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Cut {
     run: Option<RunId>,
     model: Arc<str>,
@@ -57,31 +59,66 @@ struct Cut {
 pub type UsedOf<'a> = &'a dyn Fn(&Known, &SessionId) -> Used;
 
 impl Used {
-    /// Adds parts of a unit: its own, or those of one of its sections.
-    pub fn add(&mut self, unit: &Unit, parts: &Parts) {
+    /// What parts of a unit used: its own, or those of one of its sections.
+    fn of(unit: &Unit, parts: &Parts) -> Self {
+        let mut used = Self::default();
         if is_rest(parts) {
-            return;
+            return used;
         }
         let run = unit.of_run.as_ref().map(|of| of.run);
-        let sums = self.runs.entry(run).or_default();
-        for (model, told) in Tally::of(parts).models {
-            *sums.entry(model).or_default() += told.tokens;
+        let models = Tally::of(parts).models.into_iter().map(|(model, told)| (model, told.tokens));
+        let models: Models = models.filter(|(_, tokens)| *tokens != Tokens::default()).collect();
+        if !models.is_empty() {
+            used.runs.insert(run, models);
         }
         for message in parts.messages.iter().filter(|message| !message.in_file && message.stop.is_none()) {
             let Some(model) = message.shares.first().map(|share| Arc::clone(&share.model)) else { continue };
             let is_interrupted = was_interrupted(unit, message);
             // A stream with partial messages tells the beginning of a response, and its end if there is one.
             if is_interrupted || message.ttft_ms.is_some() {
-                self.cut.push(Cut { run, model, first: unit.first, is_interrupted });
+                *used.cut.entry(Cut { run, model, first: unit.first, is_interrupted }).or_default() += 1;
             } else {
-                self.open.insert((run, model));
+                *used.open.entry((run, model)).or_default() += 1;
             }
         }
+        used
+    }
+
+    /// Adds parts of a unit: its own, or those of one of its sections.
+    pub fn add(&mut self, unit: &Unit, parts: &Parts) {
+        let more = Self::of(unit, parts);
+        for (run, models) in more.runs {
+            let own = self.runs.entry(run).or_default();
+            models.into_iter().for_each(|(model, tokens)| *own.entry(model).or_default() += tokens);
+        }
+        more.open.into_iter().for_each(|(of, count)| *self.open.entry(of).or_default() += count);
+        more.cut.into_iter().for_each(|(cut, count)| *self.cut.entry(cut).or_default() += count);
+    }
+
+    /// Takes out parts of a unit that were added before, with the unit as it was then.
+    pub fn subtract(&mut self, unit: &Unit, parts: &Parts) {
+        let less = Self::of(unit, parts);
+        for (run, models) in less.runs {
+            let Some(own) = self.runs.get_mut(&run) else { continue };
+            take_out(own, models, Tokens::minus);
+            if own.is_empty() {
+                self.runs.remove(&run);
+            }
+        }
+        take_out(&mut self.open, less.open, u64::saturating_sub);
+        take_out(&mut self.cut, less.cut, u64::saturating_sub);
+    }
+
+    /// Whether what a unit in sections used stands elsewhere now although its sections did not change.
+    #[must_use]
+    pub fn moves_sections(before: &Unit, now: &Unit) -> bool {
+        let place = |unit: &Unit| (unit.first, unit.of_run.as_ref().map(|of| of.run));
+        before.sections.is_some() && (place(before) != place(now) || before.session() != now.session())
     }
 
     /// Whether all responses of a model in a run whose ends no stream told were cut or interrupted.
     fn are_all_cut(&self, run: &Run, told: &RunSession, model: &Arc<str>) -> bool {
-        let mut cut = self.cut.iter().filter(|cut| cut.run == Some(run.id) && cut.model == *model).peekable();
+        let mut cut = self.cut.keys().filter(|cut| cut.run == Some(run.id) && cut.model == *model).peekable();
         let is_cut = |cut: &Cut| {
             told.last.as_ref().is_some_and(|last| {
                 let is_over = cut.first <= last.at;
@@ -89,11 +126,26 @@ impl Used {
                 is_over && if cut.is_interrupted { aborted() } else { run.lost.is_empty() }
             })
         };
-        cut.peek().is_some() && cut.all(is_cut) && !self.open.contains(&(Some(run.id), Arc::clone(model)))
+        cut.peek().is_some() && cut.all(is_cut) && !self.open.contains_key(&(Some(run.id), Arc::clone(model)))
     }
 
-    fn of(&self, run: Option<RunId>) -> Models {
+    fn by(&self, run: Option<RunId>) -> Models {
         self.runs.get(&run).cloned().unwrap_or_default()
+    }
+}
+
+/// Subtracts amounts that were added before. What becomes nothing is removed.
+fn take_out<K: Ord, A: Copy + Default + PartialEq>(
+    from: &mut BTreeMap<K, A>,
+    what: BTreeMap<K, A>,
+    minus: fn(A, A) -> A,
+) {
+    for (key, less) in what {
+        let Some(amount) = from.get_mut(&key) else { continue };
+        *amount = minus(*amount, less);
+        if *amount == A::default() {
+            from.remove(&key);
+        }
     }
 }
 
@@ -177,7 +229,7 @@ fn rests(known: &Known, session: &Session, used: &Used) -> Vec<(RunId, Models)> 
     let (mut so_far, mut before) = (Models::new(), Models::new());
     let (mut rests, mut older) = (Vec::new(), BTreeSet::new());
     for (run, told) in &runs {
-        let mut used = used.of(Some(run.id));
+        let mut used = used.by(Some(run.id));
         take(&mut used, &mut told.open.clone());
         let mut rest: Models = told.spent.iter().map(|(model, spent)| (Arc::clone(model), tokens(spent))).collect();
         if rest.is_empty() && !told.so_far.is_empty() {
@@ -196,7 +248,7 @@ fn rests(known: &Known, session: &Session, used: &Used) -> Vec<(RunId, Models)> 
         rests.push((run.id, rest));
     }
     rests.iter_mut().filter(|(run, _)| older.contains(run)).for_each(|(_, rest)| take(rest, &mut before));
-    let mut of_none = used.of(None);
+    let mut of_none = used.by(None);
     rests.iter_mut().for_each(|(_, rest)| take(rest, &mut of_none));
     for ((run, told), (_, rest)) in runs.iter().zip(&mut rests) {
         rest.retain(|model, rest| rest.prompt() > 0 || !used.are_all_cut(run, told, model));

@@ -59,7 +59,9 @@ pub struct Run {
     pub lost: BTreeMap<u64, u64>,
     /// The sessions in it, in the order in which they came.
     pub sessions: Vec<RunSession>,
-    /// Turns that the stream told of before the session file did, or alone, and that are not decided yet.
+    /// Turns that the stream told of before the session file did, or alone, and that are looked at whenever the run is settled:
+    /// those that are not decided yet. While a session has no file, the last one of it stays, and all are listed again once it
+    /// has one.
     pub provisional: Vec<UnitId>,
     /// True if rows came after the last result: a process that ends now was killed within a turn.
     pub is_working: bool,

@@ -16,7 +16,7 @@ use super::known::Known;
 use super::place::RowPlace;
 use super::prices::Prices;
 use super::rest::{UsedOf, settle_rest};
-use super::run::{RunSession, StreamPrompt};
+use super::run::{Run, RunSession, StreamPrompt};
 use super::tokens::Tokens;
 use super::unit::{Identity, Message, Parts, Prompt, Unit, UnitId};
 use crate::transcript::record::Origin;
@@ -49,6 +49,7 @@ pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>
     if is_over {
         known.arrivals.forget(id);
     }
+    left.retain(|turn| is_listed(known, &run, *turn));
     if left != run.provisional || run.settled != is_over {
         let run = known.run_mut(id);
         (run.provisional, run.settled) = (left, is_over);
@@ -63,6 +64,22 @@ pub fn let_go(known: &mut Known, id: UnitId, at: Timestamp) {
     {
         unit.told_end = Some(end);
     }
+}
+
+/// Whether a run goes on to list a turn that stays provisional, so that it is looked at whenever the run is settled. Without a
+/// session file nothing more is to be decided of a turn whose result came: [`Known::list_again`] lists it if more is told of it.
+/// The last one of a session stays, as the place of the rest.
+fn is_listed(known: &Known, run: &Run, turn: UnitId) -> bool {
+    let Some(unit) = known.unit(turn) else { return false };
+    let session = unit.session();
+    let has_file = || known.session(session).is_some_and(|session| session.own_rows);
+    let has_result = || {
+        let result = run.session(session).and_then(|told| told.last.as_ref());
+        result.is_some_and(|result| unit.first <= result.at)
+    };
+    let is_of_it = |other: &&UnitId| known.unit(**other).is_some_and(|unit| unit.session() == session);
+    let is_last = || run.provisional.iter().rfind(is_of_it) == Some(&turn);
+    has_file() || !has_result() || is_last()
 }
 
 /// Notes what the turns of a run used that its last result in a session does not account for.

@@ -251,7 +251,17 @@ impl Fold<'_> {
         {
             unit.of_run = Some(Box::new(of_run));
         }
+        self.told_more_of(unit);
         Some(unit)
+    }
+
+    /// Has the run decide anew what becomes of a provisional turn of it, because more was told of that.
+    fn told_more_of(&mut self, unit: UnitId) {
+        let run = self.run_id();
+        let is_of_it = |unit: &Unit| unit.of_run.as_ref().is_some_and(|of| of.run == run);
+        if self.known.unit(unit).is_some_and(|unit| unit.provisional.is_some() && is_of_it(unit)) {
+            self.known.list_again(run, &[unit]);
+        }
     }
 
     fn go_on_in(&mut self, unit: UnitId) {
@@ -351,6 +361,7 @@ impl Fold<'_> {
                 && kept.later.len() < StreamThread::LATER_MAX
             {
                 kept.later.push(fact);
+                self.told_more_of(current);
             }
             return;
         }

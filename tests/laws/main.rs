@@ -37,6 +37,7 @@ mod streams;
 mod clock;
 mod faults;
 mod late_files;
+mod long_runs;
 mod rests;
 mod silent_runs;
 

@@ -249,6 +249,7 @@ impl Known {
         self.dirty_sessions.clear();
         self.dirty_waiting.clear();
         self.dirty_runs.clear();
+        self.found_files.clear();
         self.forks.clear();
     }
 

@@ -83,6 +83,8 @@ pub struct Known {
     turned: BTreeSet<SessionId>,
     /// Files that are streams.
     pub streams: HashSet<FileNumber, ById>,
+    /// Sessions of whose files the first row was read since the last commit.
+    pub found_files: BTreeSet<SessionId>,
     /// When rows arrived on streams.
     pub arrivals: Arrivals,
     /// What streams told of questions whether calls may run.
@@ -157,6 +159,7 @@ impl Known {
             unsettled: BTreeSet::new(),
             turned: BTreeSet::new(),
             streams: HashSet::default(),
+            found_files: BTreeSet::new(),
             arrivals: Arrivals::default(),
             asked: AskedNews::default(),
             losses: Vec::new(),

@@ -3,6 +3,7 @@
 use super::{Delay, Known};
 use crate::ledger::derived::hash_of;
 use crate::ledger::run::Run;
+use crate::ledger::unit::UnitId;
 use crate::transcript::stream::{RunId, StreamResult};
 use crate::transcript::time::Timestamp;
 
@@ -11,6 +12,19 @@ impl Known {
     pub fn run_mut(&mut self, id: RunId) -> &mut Run {
         self.dirty_runs.insert(id);
         self.runs.entry(id).or_insert_with(|| Run::new(id))
+    }
+
+    /// Has a run look again at provisional turns of it that it does not list any more. They stand before the others, as
+    /// they began earlier. The run must be in memory.
+    pub fn list_again(&mut self, id: RunId, turns: &[UnitId]) {
+        let Some(run) = self.run(id) else { return };
+        // The one that goes on is the last.
+        let is_listed = |turn: &UnitId| run.provisional.iter().rev().any(|listed| listed == turn);
+        let new = turns.iter().filter(|turn| !is_listed(turn));
+        let new: Vec<UnitId> = new.copied().collect();
+        if !new.is_empty() {
+            self.run_mut(id).provisional.splice(0..0, new);
+        }
     }
 
     /// Takes out which of the changed runs began, and which ended, that was not told yet.
