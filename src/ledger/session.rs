@@ -73,7 +73,10 @@ pub const PULL_REQUESTS_MAX: usize = 100;
 pub const RIVALS_MAX: usize = 64;
 
 /// Most accounts that are kept of one session. What a fork inherited cannot be told from an older one.
-pub const ACCOUNTS_MAX: usize = 1000;
+pub const ACCOUNTS_MAX: usize = 1_250;
+
+/// So many of them are dropped at once, the oldest: what stands behind them in the row of the session is written again then.
+const ACCOUNTS_DROPPED: usize = 250;
 
 /// The unit that a session begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -336,8 +339,9 @@ impl Session {
         }
         // A row of the session file is written after the `result` of the same turn.
         self.accounts.sort_by_key(|account| (account.after, account.source));
-        let beyond = self.accounts.len().saturating_sub(ACCOUNTS_MAX);
-        self.accounts.drain(..beyond);
+        if self.accounts.len() > ACCOUNTS_MAX {
+            self.accounts.drain(..ACCOUNTS_DROPPED);
+        }
     }
 
     /// The cost that the client reported last, copied history of a forked session included.

@@ -28,6 +28,12 @@ impl Writes {
         self.batch.remove(key);
     }
 
+    /// Bytes of its rows, with what sled adds to them.
+    #[cfg(test)]
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Writes the rows, after room for them was reserved on the disk. If it fails with [`StoreError::Full`], nothing
     /// was written; after any other error a part may have been written.
     pub(super) fn apply(self, tree: &Tree, disk: &Disk) -> Result<(), StoreError> {

@@ -43,6 +43,29 @@ pub(super) fn put_with<T: Serialize>(
     value: &T,
     scratch: &mut Vec<u8>,
 ) -> Result<usize, StoreError> {
+    put_beside(batch, tree, key, (value, None), scratch)
+}
+
+/// [`put_with`] for a value that mostly grows at the end of a list in it: if it is long, those of its parts that are stored as
+/// they are now are not written again. Nothing else in the batch may write or remove the key.
+pub(super) fn put_grown<T: Serialize>(
+    batch: &mut Writes,
+    tree: &Tree,
+    key: Vec<u8>,
+    value: &T,
+    scratch: &mut Vec<u8>,
+) -> Result<usize, StoreError> {
+    put_beside(batch, tree, key, (value, Some(tree)), scratch)
+}
+
+/// Adds a value to a batch. If it is long, those of its parts that `stored` has already are left out.
+fn put_beside<T: Serialize>(
+    batch: &mut Writes,
+    tree: &Tree,
+    key: Vec<u8>,
+    (value, stored): (&T, Option<&Tree>),
+    scratch: &mut Vec<u8>,
+) -> Result<usize, StoreError> {
     let mut encoded = std::mem::take(scratch);
     encoded.clear();
     encoded.extend_from_slice(&[FORMAT, 0, 0]);
@@ -58,28 +81,44 @@ pub(super) fn put_with<T: Serialize>(
         }
         batch.insert(key, encoded.as_slice());
     } else {
-        put_parts(batch, key, payload, had)?;
+        put_parts(batch, key, payload, (had, stored))?;
     }
     *scratch = encoded;
     Ok(bytes)
 }
 
-/// Adds an encoded value that needs further parts; `had` is how many the old value had.
-fn put_parts(batch: &mut Writes, key: Vec<u8>, payload: &[u8], had: u16) -> Result<(), StoreError> {
+/// Adds an encoded value that needs further parts; `had` is how many the old value had. Those that `stored` has already are
+/// left out.
+fn put_parts(
+    batch: &mut Writes,
+    key: Vec<u8>,
+    payload: &[u8],
+    (had, stored): (u16, Option<&Tree>),
+) -> Result<(), StoreError> {
     let mut parts = payload.chunks(PART_BYTES_MAX);
     let first = parts.next().unwrap_or_default();
     let further = u16::try_from(parts.len()).map_err(|_| StoreError::TooLarge { bytes: payload.len() })?;
     for number in further..had {
         batch.remove(keys::part(&key, number));
     }
+    let is_stored = |key: &[u8], value: &[u8]| match stored.filter(|_| had > 0) {
+        Some(stored) => Ok::<_, StoreError>(stored.get(key)?.is_some_and(|known| known == *value)),
+        None => Ok(false),
+    };
     for (number, part) in (0..further).zip(parts) {
-        batch.insert(keys::part(&key, number), part);
+        let key = keys::part(&key, number);
+        if !is_stored(&key, part)? {
+            batch.insert(key, part);
+        }
     }
     // The hash tells a reader whether all parts are of one commit: it reads them one by one, and a commit may come
     // between.
     let hash = xxh3_64(payload).to_be_bytes();
     let [high, low] = further.to_be_bytes();
-    batch.insert(key, [&[FORMAT, high, low], hash.as_slice(), first].concat());
+    let value = [&[FORMAT, high, low], hash.as_slice(), first].concat();
+    if !is_stored(&key, &value)? {
+        batch.insert(key, value);
+    }
     Ok(())
 }
 
@@ -91,7 +130,7 @@ pub(super) fn put_again(batch: &mut Writes, from: &Tree, key: &[u8], value: &[u8
     if payload.len() <= PART_BYTES_MAX {
         batch.insert(key, [&[FORMAT, 0, 0], payload.as_slice()].concat());
     } else {
-        put_parts(batch, key.to_vec(), &payload, 0)?;
+        put_parts(batch, key.to_vec(), &payload, (0, None))?;
     }
     Ok(payload.len())
 }
@@ -162,4 +201,38 @@ fn whole(tree: &Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, Store
         payload.extend_from_slice(&part);
     }
     Ok((xxh3_64(&payload).to_be_bytes() == *hash).then_some(payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::database::database;
+
+    /// Writes a value, and returns how many bytes were written.
+    fn write(tree: &Tree, value: &[u64]) -> usize {
+        let mut batch = Writes::default();
+        put_grown(&mut batch, tree, vec![b'x'], &(7u8, value, "behind"), &mut Vec::new()).unwrap();
+        let bytes = batch.bytes();
+        batch.apply_to_copy(tree).unwrap();
+        let read: Option<(u8, Vec<u64>, String)> = get(tree, b"x").unwrap();
+        assert_eq!(read, Some((7, value.to_vec(), "behind".to_owned())));
+        bytes
+    }
+
+    #[test]
+    fn a_list_that_grows_is_written_where_it_grows() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = &*database(&folder.path().join("db")).unwrap();
+        let list: Vec<u64> = (0..20_000).map(|number| u64::MAX - number).collect();
+        assert!(write(tree, &list[..10_000]) > 100_000);
+        for end in 10_001..10_800 {
+            // The beginning, with the hash of all, and the end, which may need another part.
+            assert!(write(tree, &list[..end]) < 3 * PART_BYTES_MAX + 500, "{end}");
+        }
+        assert_eq!(write(tree, &list[..10_799]), 0);
+        // Whatever it becomes, it is read as it is.
+        for value in [&list[500..], &list[500..9_000], &list[..3], &[], &list[..10_000], &list] {
+            write(tree, value);
+        }
+    }
 }

@@ -202,10 +202,10 @@ impl Writer {
             versions::sign(&mut batch, &self.tree)?;
         }
         for session in &commit.sessions {
-            codec::put_with(&mut batch, &self.tree, keys::session(&session.id), session, &mut scratch)?;
+            codec::put_grown(&mut batch, &self.tree, keys::session(&session.id), session, &mut scratch)?;
         }
         for run in &commit.runs {
-            codec::put_with(&mut batch, &self.tree, keys::run(run.id), run, &mut scratch)?;
+            codec::put_grown(&mut batch, &self.tree, keys::run(run.id), run, &mut scratch)?;
         }
         for (session, agent, waiting) in &commit.waiting {
             match waiting {
