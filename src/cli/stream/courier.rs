@@ -28,8 +28,9 @@ use crate::transcript::time::Timestamp;
 
 /// If so many bytes wait while the sidecar is waited for, it is too slow.
 const LAG_BYTES: u64 = 8 << 20;
-/// How long lines gather for the spool.
+/// How long lines gather for the spool, unless so many bytes are there already.
 const GATHER: Duration = Duration::from_millis(2);
+const GATHER_BYTES: u64 = 1 << 20;
 /// How long the sidecar may take nothing and say nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it has once standard input has ended.
@@ -51,6 +52,8 @@ pub(super) struct Courier<'t> {
     way: Way,
     leftovers: Leftovers,
     pause: Duration,
+    /// Whether the sidecar is there, but let this process wait for too long when it was asked last.
+    is_slow: bool,
     /// Lines and bytes that were dropped and not told of yet.
     lost: (u64, u64),
     lost_ever: (u64, u64),
@@ -93,6 +96,7 @@ impl<'t> Courier<'t> {
             way: Way::Direct,
             leftovers: Leftovers::default(),
             pause: PAUSES[0],
+            is_slow: false,
             lost: (0, 0),
             lost_ever: (0, 0),
         }
@@ -103,7 +107,8 @@ impl<'t> Courier<'t> {
         // The sidecar learns of the run at its begin.
         self.hand_over(&Batch { segments: Vec::new(), end: None });
         loop {
-            if matches!(self.way, Way::Spooled { .. }) && self.tape.closed().is_none() {
+            let is_little = self.tape.end().saturating_sub(self.lines.scanned) < GATHER_BYTES;
+            if is_little && matches!(self.way, Way::Spooled { .. }) && self.tape.closed().is_none() {
                 // Nobody waits for what is spooled: it is worth a moment to write more at once.
                 thread::sleep(GATHER);
             }
@@ -254,6 +259,7 @@ impl<'t> Courier<'t> {
 
     /// The sidecar does not take lines: they go to the spool until it is asked again.
     fn turn_away(&mut self, reason: &NotTaken) {
+        self.is_slow = reason.is_slow();
         self.way = Way::Spooled { again: Some(Instant::now() + self.pause), delivered: 0 };
         match (&self.sidecar, &self.spool) {
             (Some(sidecar), Some(spool)) => self.teller.once("spool", || {
@@ -355,11 +361,12 @@ impl<'t> Courier<'t> {
                     None => self.way = Way::Direct,
                 }
             }
-            Err(_) => self.wait_longer(),
+            Err(reason) => self.wait_longer(&reason),
         }
     }
 
-    fn wait_longer(&mut self) {
+    fn wait_longer(&mut self, reason: &NotTaken) {
+        self.is_slow = reason.is_slow();
         self.pause = (self.pause * 2).min(PAUSES[1]);
         self.way = Way::Spooled { again: Some(Instant::now() + self.pause), delivered: 0 };
     }
@@ -389,7 +396,7 @@ impl<'t> Courier<'t> {
             Ok(end) => self.way = Way::Spooled { again: None, delivered: end },
             // The lines that have come meanwhile are spooled first.
             Err(NotTaken::GivenUp) if self.tape.closed().is_none() => {}
-            Err(_) => self.wait_longer(),
+            Err(reason) => self.wait_longer(&reason),
         }
     }
 
@@ -411,9 +418,9 @@ impl<'t> Courier<'t> {
         let batch = Batch { segments: self.lines.segments.drain(..).collect(), end: Some((clock::now(), torn_bytes)) };
         self.hand_over(&batch);
         self.tape.advance(Head::Events, self.tape.end());
-        // A last try, if there is time.
-        if let Way::Spooled { again, .. } = &mut self.way {
-            if again.is_some() {
+        // A last try, if there is time. Who was too slow a moment ago is not worth it.
+        if let Way::Spooled { again, .. } = self.way {
+            if again.is_some_and(|again| !self.is_slow || again <= Instant::now()) {
                 self.ask_again();
             }
             while self.is_delivering() && may_wait(self.tape, self.lines.whole) {

@@ -55,6 +55,13 @@ pub(super) enum NotTaken {
     Refused { status: u16, reason: String },
 }
 
+impl NotTaken {
+    /// Whether the sidecar took too long.
+    pub(super) const fn is_slow(&self) -> bool {
+        matches!(self, Self::Late | Self::GivenUp)
+    }
+}
+
 /// A sidecar at an address.
 #[derive(Debug)]
 pub(super) struct Sidecar {
