@@ -155,7 +155,6 @@ fn read(mut stdin: File, tape: &Tape) -> io::Result<()> {
 
 /// Writes everything to standard output.
 fn write(mut stdout: File, tape: &Tape) -> io::Result<()> {
-    ending::widen(&stdout);
     let mut place = 0;
     while tape.wait(place, None) == Next::More {
         let piece = tape.piece(place, place + PIECE_BYTES as u64)?;
