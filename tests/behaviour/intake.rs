@@ -360,16 +360,18 @@ fn stream_files_end_by_age_and_by_size_but_none_that_is_not_read() {
     let (intake, _) = (Intake::new(Some(Folder::of_state(folder.path())), Arc::clone(&vitals)), drop(intake));
     let at = |seconds: i64| Timestamp((1_000_000 + seconds) * 1000);
     let sweep = |rules, now, is_read: bool| intake.sweep(rules, now, &|_, _| is_read).unwrap();
+    // A program that another test begins has all files open until it is loaded, and a file that is open is left for later.
+    let ended = |rules, now| (0..100_000).map(|_| sweep(rules, now, true)).find(|ended| *ended > 0);
     assert_eq!(sweep(keep_for(7, 1 << 40), at(86_400 * 6), true), 0);
     assert_eq!((vitals.files.get(), vitals.file_bytes.get() > 30_000), (3, true));
     assert_eq!(sweep(keep_for(7, 1 << 40), at(86_400 * 8), false), 0);
     // Of too much, the oldest ends.
-    assert_eq!(sweep(keep_for(7, 25_000), at(86_400), true), 1);
+    assert_eq!(ended(keep_for(7, 25_000), at(86_400)), Some(1));
     assert!(!Folder::of_state(folder.path()).path_of(&run(0), 0).exists());
     // One that is written stays whatever it is.
     let mut receiving = intake.begin(Some(run(1)), Caller::default()).unwrap();
     receiving.take(b"{\"type\":\"x\"}\n", Timestamp(0)).unwrap();
-    assert_eq!(sweep(keep_for(7, 1 << 40), Timestamp(i64::MAX), true), 1);
+    assert_eq!(ended(keep_for(7, 1 << 40), Timestamp(i64::MAX)), Some(1));
     assert_eq!(files(folder.path()), [Folder::of_state(folder.path()).path_of(&run(1), 0)]);
     assert_eq!(vitals.ended.get(), 2);
 }

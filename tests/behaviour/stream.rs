@@ -224,6 +224,8 @@ fn the_pipeline_of_a_shell_ends_as_without_it() {
         assert_eq!(code(&format!("echo '{{}}' | {between}")), (0, "{}\n".to_owned()), "{between}");
         assert_eq!(code(&format!("(echo '{{}}'; exit 3) | {between}")), (3, "{}\n".to_owned()), "{between}");
         assert_eq!(code(&format!("yes '{{}}' | {between} | head -1")), (141, "{}\n".to_owned()), "{between}");
+        // No more than some pipes hold.
+        assert_eq!(code(&format!("seq 50000 | {between} | head -1")), (141, "1\n".to_owned()), "{between}");
     }
 }
 
