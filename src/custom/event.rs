@@ -117,7 +117,7 @@ variables! {
 
     MESSAGE:
     "model" Text NONE, "Canonical id of the model that answered.",
-        What::Message(message, _) => some(message.shares.first().map_or("", |share| &*share.model));
+        What::Message(message, _) => some(message.shares().first().map_or("", |share| &*share.model));
     "stop" Text NONE, "Why the model stopped: `end_turn`, `tool_use`, `max_tokens`, `stop_sequence`, `refusal`, or another word of the API.",
         What::Message(message, _) => some(message.stop.as_ref().map_or("", Stop::name));
     "skill" Text NONE, "The skill whose instructions led to the response; empty if none did.",
@@ -133,7 +133,7 @@ variables! {
         What::Message(message, _) => tokens(message, |t| t.cache_write_1h);
     "tokens.total" Int NONE, "Tokens of all kinds.", What::Message(message, _) => tokens(message, |t| t.total());
     "cost_usd" Double NONE, "List price in US dollars, without what has no known price.",
-        What::Message(message, _) => some(message.shares.iter().filter_map(|share| share.cost).sum::<Money>().to_f64());
+        What::Message(message, _) => some(message.shares().iter().filter_map(|share| share.cost).sum::<Money>().to_f64());
     "duration_seconds" Double NONE,
         "Seconds from the request to the last row of the response. A rule that asks for it counts a response when the next row comes, others when its last row comes.",
         What::Message(message, is_over) => ((message.closed || is_over) && !message.undated).then(|| seconds(message.end.since_ms(message.start)))?;
@@ -438,5 +438,5 @@ fn seconds<'a>(milliseconds: u64) -> Option<Scalar<'a>> {
 
 /// A number of tokens over all models that took part in a response.
 fn tokens<'a>(message: &Message, kind: fn(&Tokens) -> u64) -> Option<Scalar<'a>> {
-    some(message.shares.iter().map(|share| kind(&share.tokens)).sum::<u64>())
+    some(message.shares().iter().map(|share| kind(&share.tokens)).sum::<u64>())
 }

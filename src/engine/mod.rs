@@ -153,7 +153,7 @@ impl Engine {
         let mut known = Known::with_parts_max(parts_max);
         known.paths = recovered.paths;
         known.streams.extend(recovered.streams);
-        let unsettled = recovered.runs.iter().map(|run| (run.id, Look::at(now, now))).collect();
+        let unsettled = recovered.runs.iter().map(|run| (*run, Look::at(now, now))).collect();
         let mut files = KnownFiles::default();
         recovered.cursors.iter().for_each(|(file, cursor)| files.note(*file, cursor));
         let new_prices = recovered.prices != Some(prices.fingerprint());

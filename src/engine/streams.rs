@@ -60,7 +60,9 @@ impl Engine {
         let late: Vec<RunId> = files.flat_map(|session| session.runs.iter().copied()).collect();
         for id in late {
             self.load_run(id)?;
-            if !self.unsettled.contains_key(&id) && self.known.run(id).is_some_and(|run| !run.provisional.is_empty()) {
+            // One whose end nobody told would be looked at only when it is given up.
+            let is_free = self.unsettled.get(&id).is_none_or(|look| look.gives_up);
+            if is_free && self.known.run(id).is_some_and(|run| !run.provisional.is_empty()) {
                 self.look_later(id, now);
             }
         }

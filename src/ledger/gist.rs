@@ -85,11 +85,11 @@ impl Gist {
     }
 
     fn message(&mut self, message: &Message) {
-        for share in &message.shares {
+        for share in message.shares() {
             self.tokens += share.tokens;
             self.cost += share.cost.unwrap_or_default();
         }
-        self.unpriced += u64::from(message.shares.iter().any(|share| share.cost.is_none()));
+        self.unpriced += u64::from(message.shares().iter().any(|share| share.cost.is_none()));
         self.spans += 1;
         self.unsent += u64::from(!message.sent);
         self.ready += u64::from(message.closed && !message.sent);

@@ -84,7 +84,7 @@ pub struct Message {
     pub unreadable_usage: Option<UnreadableUsage>,
     /// True if its id was not given by the API.
     pub unidentified: bool,
-    /// Tokens and cost of each model that took part.
+    /// Tokens and cost of each model that took part, also of a rest that was superseded: see [`Message::shares`].
     pub shares: Vec<Share>,
     /// True if a later row of the thread is known, so that no further row of this response is expected.
     pub closed: bool,
@@ -92,7 +92,7 @@ pub struct Message {
     pub sent: bool,
     /// Hashes of the `uuid`s of its rows in a stream, at most [`ROWS_MAX`].
     pub streamed: Vec<u64>,
-    /// True if a session file has rows of it; then `rows` are those.
+    /// True if a session file has rows of it; then `rows` are those. For a rest: see [`Message::is_superseded`].
     pub in_file: bool,
     /// Milliseconds from the request to the first piece of it; `None` unless a stream with partial messages tells.
     pub ttft_ms: Option<u32>,
@@ -211,6 +211,12 @@ impl Parts {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// True if there is nothing that is in a sum or in an answer.
+    #[must_use]
+    pub fn tells_nothing(&self) -> bool {
+        self.tools.is_empty() && self.rows.is_empty() && self.messages.iter().all(Message::is_superseded)
     }
 
     /// Appends the parts of a later section.
@@ -337,6 +343,19 @@ impl Message {
     #[must_use]
     pub fn is_rest(&self) -> bool {
         self.id.starts_with(Self::REST)
+    }
+
+    /// True for a rest of a session that has a session file since, which tells instead of it. Counters have counted it, and so
+    /// it is kept for them until responses come to explain it. It is in no sum and in no answer.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.in_file && self.is_rest()
+    }
+
+    /// Tokens and cost of each model that took part; nothing of a rest that was superseded.
+    #[must_use]
+    pub fn shares(&self) -> &[Share] {
+        if self.is_superseded() { &[] } else { &self.shares }
     }
 
     /// The id as the client writes it. It is not unique if a gateway chose it.

@@ -8,6 +8,8 @@
 //!   each run and session, which has no spans and is no turn; so it is in the sums of the session and of the run.
 //! - `settle_rest` computes it, when a run is settled. Until the next time [`settle_rests`] takes away what responses have
 //!   come to explain since, in the commit that counts these responses, so that no counter has both.
+//! - Once the session has a file, it is superseded: it is in no sum and no answer. But counters have counted it, and the file
+//!   may go on to tell it for long. So it stays for them alone, and [`settle_rests`] goes on to take away what is explained.
 //! - Output alone that is missing is of responses whose end the stream did not tell; a request without rows would have a
 //!   prompt. If all of these were cut or interrupted, it completes nothing: a session file does not have it either. So it is
 //!   no rest, and stays what the client counted for itself.
@@ -15,6 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::family::owner;
 use super::known::Known;
 use super::place::Rank;
 use super::prices::Prices;
@@ -65,14 +68,14 @@ impl Used {
         if is_rest(parts) {
             return used;
         }
-        let run = unit.of_run.as_ref().map(|of| of.run);
+        let run = run_of(unit);
         let models = Tally::of(parts).models.into_iter().map(|(model, told)| (model, told.tokens));
         let models: Models = models.filter(|(_, tokens)| *tokens != Tokens::default()).collect();
         if !models.is_empty() {
             used.runs.insert(run, models);
         }
         for message in parts.messages.iter().filter(|message| !message.in_file && message.stop.is_none()) {
-            let Some(model) = message.shares.first().map(|share| Arc::clone(&share.model)) else { continue };
+            let Some(model) = message.shares().first().map(|share| Arc::clone(&share.model)) else { continue };
             let is_interrupted = was_interrupted(unit, message);
             // A stream with partial messages tells the beginning of a response, and its end if there is one.
             if is_interrupted || message.ttft_ms.is_some() {
@@ -112,7 +115,7 @@ impl Used {
     /// Whether what a unit in sections used stands elsewhere now although its sections did not change.
     #[must_use]
     pub fn moves_sections(before: &Unit, now: &Unit) -> bool {
-        let place = |unit: &Unit| (unit.first, unit.of_run.as_ref().map(|of| of.run));
+        let place = |unit: &Unit| (unit.first, run_of(unit));
         before.sections.is_some() && (place(before) != place(now) || before.session() != now.session())
     }
 
@@ -147,6 +150,10 @@ fn take_out<K: Ord, A: Copy + Default + PartialEq>(
             from.remove(&key);
         }
     }
+}
+
+fn run_of(unit: &Unit) -> Option<RunId> {
+    unit.of_run.as_ref().map(|of| of.run)
 }
 
 /// Whether a response came when its turn was interrupted: the last one, if no call of it ran.
@@ -196,7 +203,7 @@ pub(super) fn settle_rest(
     if session.own_rows {
         // What is left is no rest, but what the client used for itself.
         let homes: Vec<UnitId> = homes_of(session).collect();
-        homes.into_iter().for_each(|home| fill(known, home, Vec::new()));
+        homes.into_iter().for_each(|home| supersede(known, home));
     } else {
         let own = turns.iter().rev().filter_map(|turn| known.unit(*turn)).find(|unit| unit.session() == id);
         let other = || homes_of(session).find(|home| known.unit(*home).is_some());
@@ -291,7 +298,16 @@ fn put(known: &mut Known, (id, run): (&SessionId, RunId), rest: Models, beside: 
         unit.of_run = Some(Box::new(of_run));
     }
     let Some(unit) = known.unit(home) else { return };
-    let parts = rest.into_iter().map(|(model, tokens)| part((id, run), model, tokens, unit, prices)).collect();
+    let in_file = unit.parts.messages.iter().any(Message::is_superseded);
+    let part = |(model, tokens)| Message { in_file, ..part((id, run), model, tokens, unit, prices) };
+    let parts = rest.into_iter().map(part).collect();
+    fill(known, home, parts);
+}
+
+/// Leaves a rest to counters alone.
+fn supersede(known: &mut Known, home: UnitId) {
+    let Some(unit) = known.unit(home) else { return };
+    let parts = unit.parts.messages.iter().map(|part| Message { in_file: true, ..part.clone() }).collect();
     fill(known, home, parts);
 }
 
@@ -319,17 +335,19 @@ fn explain(known: &mut Known, id: &SessionId, prices: &Prices) {
     let Some(session) = known.session(id) else { return };
     let homes: BTreeSet<UnitId> = homes_of(session).collect();
     let mut grown = grown(known, id);
-    // First the rest of the run that a response belongs to, then, for those that belong to none, any.
+    // First the rest of the run that a response belongs to, then, for those that belong to none, any that it may be of.
     for is_own in [true, false] {
         for home in &homes {
             let Some(unit) = known.unit(*home) else { continue };
-            let Some(run) = unit.of_run.as_ref().map(|of| of.run) else { continue };
+            let Some(run) = run_of(unit) else { continue };
             let told = unit.parts.messages.iter().map(|part| (Arc::clone(&part.model), Tokens::of(&part.usage)));
             let before: Models = told.collect();
-            let mut rest = before.clone();
-            if let Some(grown) = grown.get_mut(&Some(run).filter(|_| is_own)) {
-                take(&mut rest, grown);
-            }
+            let (mut rest, last) = (before.clone(), last_of(known, id, run).unwrap_or(Timestamp(i64::MIN)));
+            let explains = |whose: &Whose| match whose {
+                Whose::Run(own) => is_own && *own == run,
+                Whose::OneSince(time) => !is_own && last >= *time,
+            };
+            grown.iter_mut().filter(|(whose, _)| explains(whose)).for_each(|(_, grown)| take(&mut rest, grown));
             if rest != before {
                 put(known, (id, run), rest, None, prices);
             }
@@ -338,27 +356,65 @@ fn explain(known: &mut Known, id: &SessionId, prices: &Prices) {
     note(known, id);
 }
 
-/// How much more the responses of a session used than at the last commit, run by run. It is not more if a response moved from
-/// one run to another, nor what is used behind the last result of its run, which the client did not count.
-fn grown(known: &Known, id: &SessionId) -> BTreeMap<Option<RunId>, Models> {
-    let (mut now, mut before) = (Used::default(), Used::default());
+/// Whose rest a response may explain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    /// That of the run that it belongs to.
+    Run(RunId),
+    /// It belongs to no run that is known: that of any whose last result came at this time or later.
+    OneSince(Timestamp),
+}
+
+impl Whose {
+    /// That of a response of a unit.
+    ///
+    /// What no stream told belongs to no run. It may be of any as long as streams alone tell of the session. But its file goes on
+    /// when no run does, and then a response is of none that had ended. A sub-agent without a turn may be of any.
+    fn of(known: &Known, unit: &Unit, message: &Message) -> Self {
+        let owner = owner(known, unit);
+        if let Some(run) = run_of(owner) {
+            return Self::Run(run);
+        }
+        let is_agent = matches!(owner.key, UnitKey::Agent(..));
+        let session = known.session(unit.session()).filter(|session| session.own_rows && !is_agent);
+        let Some(session) = session else { return Self::OneSince(Timestamp(i64::MIN)) };
+        let ends = session.runs.iter().filter_map(|run| last_of(known, &session.id, *run));
+        let next = ends.filter(|last| *last >= message.rank.time).min();
+        Self::OneSince(next.unwrap_or(Timestamp(i64::MAX)))
+    }
+}
+
+/// When the last result of a run in a session came.
+fn last_of(known: &Known, session: &SessionId, run: RunId) -> Option<Timestamp> {
+    Some(known.run(run)?.session(session)?.last.as_ref()?.at)
+}
+
+/// How much more the responses of a session used than at the last commit. It is not more if a response moved from one run to
+/// another, nor what is used behind the last result of its run, which the client did not count.
+fn grown(known: &Known, id: &SessionId) -> BTreeMap<Whose, Models> {
+    let (mut now, mut before) = (BTreeMap::new(), BTreeMap::new());
     let is_open = |unit: &Unit| {
-        let last = unit.of_run.as_ref().and_then(|of| known.run(of.run)?.session(id)?.last.as_ref());
-        last.is_none_or(|last| unit.first > last.at) && unit.parts.messages.iter().all(|message| !message.in_file)
+        let last = run_of(unit).and_then(|run| last_of(known, id, run));
+        last.is_none_or(|last| unit.first > last) && unit.parts.messages.iter().all(|message| !message.in_file)
+    };
+    let add = |used: &mut BTreeMap<Whose, Models>, unit: &Unit, parts: &Parts| {
+        for message in parts.messages.iter().filter(|message| !message.is_rest()) {
+            let models = used.entry(Whose::of(known, unit, message)).or_default();
+            message.shares().iter().for_each(|share| *models.entry(share.model.clone()).or_default() += share.tokens);
+        }
     };
     for (old, unit) in known.changed_units().filter(|(_, unit)| !is_open(unit)) {
         if unit.session() == id {
-            now.add(unit, &unit.parts);
+            add(&mut now, unit, &unit.parts);
         }
-        old.filter(|old| old.session() == id).into_iter().for_each(|old| before.add(unit, &old.parts));
+        old.filter(|old| old.session() == id).into_iter().for_each(|old| add(&mut before, old, &old.parts));
     }
     for (_, old, section) in known.changed_sections() {
         let Some(unit) = known.unit(section.of).filter(|unit| unit.session() == id && !is_open(unit)) else { continue };
-        now.add(unit, &section.parts);
-        old.into_iter().for_each(|old| before.add(unit, &old.parts));
+        add(&mut now, unit, &section.parts);
+        old.into_iter().for_each(|old| add(&mut before, unit, &old.parts));
     }
-    let (mut now, mut before) = (now.runs, before.runs);
-    now.iter_mut().for_each(|(run, now)| before.get_mut(run).into_iter().for_each(|before| take(now, before)));
+    now.iter_mut().for_each(|(whose, now)| before.get_mut(whose).into_iter().for_each(|before| take(now, before)));
     for before in before.values_mut() {
         now.values_mut().for_each(|now| take(now, before));
     }

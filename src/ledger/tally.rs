@@ -110,7 +110,7 @@ impl Tally {
                 let in_file = if message.in_file { message.rows.len() } else { 0 };
                 tally.events.count(message.streamed.len() as u64, in_file as u64);
             }
-            for (position, share) in message.shares.iter().enumerate() {
+            for (position, share) in message.shares().iter().enumerate() {
                 let model = tally.models.entry(Arc::clone(&share.model)).or_default();
                 model.messages += u64::from(position == 0 && !message.is_rest());
                 model.tokens += share.tokens;

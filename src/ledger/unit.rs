@@ -350,7 +350,7 @@ impl Unit {
     /// True for what is left of a turn that a stream told of, once the session file has told all of it.
     #[must_use]
     pub fn is_shell(&self) -> bool {
-        let is_empty = || self.parts.is_empty() && self.sections.as_ref().is_none_or(|all| all.gist.spans == 0);
+        let is_empty = || self.parts.tells_nothing() && self.sections.as_ref().is_none_or(|all| all.gist.spans == 0);
         self.provisional.is_some() && self.prompt.is_none() && is_empty()
     }
 

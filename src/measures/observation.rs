@@ -51,6 +51,8 @@ pub enum SpanPlace<'a> {
     Tool(&'a Tool),
     /// A turn.
     Turn(&'a Unit),
+    /// What a rest had that was superseded: counters have it, and nothing else does.
+    Superseded,
     /// Something that has no span of its own.
     Nowhere,
 }

@@ -110,8 +110,11 @@ impl<'a> UnitSurroundings<'a> {
     }
 
     fn message(&self, message: &'a Message, take: Take<'_, 'a>) {
-        let Some(first) = message.shares.first() else { return };
-        let (at, place) = (message.rank.time, SpanPlace::Message(self.parts, message));
+        let (shares, place) = match message.is_superseded() {
+            true if self.wanted.takes_superseded() => (&*message.shares, SpanPlace::Superseded),
+            _ => (message.shares(), SpanPlace::Message(self.parts, message)),
+        };
+        let (Some(first), at) = (shares.first(), message.rank.time) else { return };
         let mut say = |measure, (share, part), amount: i128, own: Dimensions<'a>| {
             let item = || Item::Message(Identity::Message(&message.id).hash());
             let slot = Slot { share, part };
@@ -134,7 +137,7 @@ impl<'a> UnitSurroundings<'a> {
         if let Some(ms) = message.ttft_ms {
             say(Measure::TimeToFirstChunk, (0, 0), ms.into(), own);
         }
-        for (share, number) in message.shares.iter().zip(1..) {
+        for (share, number) in shares.iter().zip(1..) {
             let own = Dimensions { model: Some(&share.model), ..Dimensions::default() };
             for ((kind, tokens), part) in kinds(share.tokens).into_iter().zip(0..) {
                 say(Measure::Tokens, (number, part), i128::from(tokens), Dimensions { kind: Some(kind), ..own });

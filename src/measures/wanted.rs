@@ -11,6 +11,8 @@ pub struct Wanted {
     pub since: Timestamp,
     /// Measures of which all observations are taken: one bit for each measure.
     always: u64,
+    /// True if what counters alone go on to have is taken too.
+    superseded: bool,
 }
 
 // `Wanted::always` has one bit for each measure.
@@ -20,7 +22,7 @@ impl Wanted {
     /// Takes observations at `since` or later.
     #[must_use]
     pub const fn since(since: Timestamp) -> Self {
-        Self { since, always: 0 }
+        Self { since, always: 0, superseded: false }
     }
 
     /// Takes all observations.
@@ -33,6 +35,19 @@ impl Wanted {
     #[must_use]
     pub const fn and_always(self, measure: Measure) -> Self {
         Self { always: self.always | 1 << measure as u64, ..self }
+    }
+
+    /// Also takes what a rest had that was superseded ([`Message::is_superseded`](crate::ledger::unit::Message::is_superseded)),
+    /// at [`SpanPlace::Superseded`](super::SpanPlace::Superseded).
+    #[must_use]
+    pub const fn and_superseded(self) -> Self {
+        Self { superseded: true, ..self }
+    }
+
+    /// True if what a rest had that was superseded is taken.
+    #[must_use]
+    pub const fn takes_superseded(self) -> bool {
+        self.superseded
     }
 
     /// True if an observation of this measure at this time is taken.

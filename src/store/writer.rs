@@ -1,5 +1,6 @@
 //! The only writer of the state. It writes the changes of each step as one commit, and compacts the database.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,11 +25,11 @@ use super::texts::HeldTexts;
 use super::units::{self, Identities};
 use super::{cells, codec, extracts, keys, limits, retire, spans};
 use crate::ledger::known::{Index, Paths};
-use crate::ledger::run::Run;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::text::chain;
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::limits::history::RowWrite;
 use crate::views::metrics::totals::{Series, Stored};
@@ -44,7 +45,7 @@ pub struct Recovered {
     /// The files that are streams.
     pub streams: Vec<FileNumber>,
     /// Runs of which something is still to be decided.
-    pub runs: Vec<Run>,
+    pub runs: Vec<RunId>,
     /// Every persisted total.
     pub totals: Vec<(Series, Stored)>,
     /// Turns that wait for their end, whose spans have not left.
@@ -130,6 +131,26 @@ impl Writer {
         Ok((writer, recovered))
     }
 
+    /// Runs of which something is still to be decided.
+    fn undecided_runs(&self) -> Result<Vec<RunId>, StoreError> {
+        let (rows, mut undecided) = (self.rows(), Vec::new());
+        let mut with_turns: BTreeMap<SessionId, Vec<RunId>> = BTreeMap::new();
+        rows.each_run(|run| {
+            if !run.settled || run.end().is_some() && !run.left {
+                undecided.push(run.id);
+            } else if !run.provisional.is_empty() {
+                run.sessions.iter().for_each(|told| with_turns.entry(told.id.clone()).or_default().push(run.id));
+            }
+        })?;
+        // A session file came later, and the process may have ended before its turns were looked at again.
+        for (session, runs) in with_turns {
+            if rows.session(&session)?.is_some_and(|session| session.own_rows) {
+                undecided.extend(runs);
+            }
+        }
+        Ok(undecided)
+    }
+
     fn recover(&self) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered {
             prices: codec::get(&self.tree, &keys::meta("prices"))?,
@@ -144,9 +165,7 @@ impl Writer {
             }
             recovered.cursors.extend(row.cursor.map(|cursor| (number, cursor)));
         })?;
-        self.rows().each_run(|run| {
-            recovered.runs.extend(Some(run).filter(|run| !run.settled || run.end().is_some() && !run.left))
-        })?;
+        recovered.runs = self.undecided_runs()?;
         for row in self.tree.scan_prefix([keys::TOTAL]) {
             let (key, value) = row?;
             recovered.totals.push(codec::decode(&self.tree, &key, &value)?);

@@ -35,6 +35,27 @@ fn a_turn_that_was_over_gets_nothing_of_the_next_one() {
 }
 
 #[test]
+fn a_file_that_comes_late_is_taken_in_soon_whether_or_not_the_end_is_told_or_the_sidecar_dies() {
+    for (ends, dies) in [(true, false), (true, true), (false, false), (false, true)] {
+        let mut lived = Lived::new(true);
+        let prompt = lived.prompt("Now");
+        // The client was killed before it wrote the answer.
+        let mut lines = vec![lived.init(), lived.answer(20).1, lived.result(&json!({}))];
+        lines.extend(ends.then(|| lived.end()));
+        lived.stream(1, &lines);
+        lived.pass(60_000);
+        lived.file(&[prompt]);
+        if dies {
+            lived.world.engine.as_mut().unwrap().commit(lived.world.now).unwrap();
+            lived.world.die();
+        }
+        lived.pass(10_000);
+        assert_eq!(lived.session()["turns"], json!(1), "ends: {ends}, dies: {dies}");
+        assert_eq!(lived.session()["tokens"]["output"], json!(20), "ends: {ends}, dies: {dies}");
+    }
+}
+
+#[test]
 fn a_file_that_is_found_by_the_next_look_makes_no_second_turn() {
     let mut lived = Lived::new(true);
     let prompt = lived.prompt("Now");

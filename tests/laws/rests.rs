@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use tailspan::ledger::money::Money;
 use tailspan::views::metrics::totals::Snapshot;
 
-use crate::simulation::sum;
+use crate::simulation::{check_monotone, sum};
 use crate::support::lived::{Lived, SESSION};
+use crate::support::world::Dice;
 
 /// The tokens of output that responses and rests of each run have.
 fn output(lived: &Lived) -> Vec<(u32, u64)> {
@@ -122,4 +123,83 @@ fn what_was_interrupted_is_completed_by_nothing_unless_something_else_may_be() {
     lived.stream(3, &lines);
     lived.pass(60_000);
     assert_eq!(output(&lived), [(1, 2), (2, 59), (3, 9)]);
+}
+
+/// Something may happen between two rows of a session file: nothing, time in which its run is settled again or not, or a crash
+/// before or after that, after which what was not committed is read again.
+fn between(lived: &mut Lived, dice: &mut Dice) -> Snapshot {
+    match dice.below(5) {
+        0 => lived.world.settle(),
+        1 => lived.pass(60_000),
+        2 => {
+            lived.world.die();
+            lived.file(&[]);
+            lived.world.settle()
+        }
+        3 => {
+            lived.pass(60_000);
+            lived.world.die();
+            lived.file(&[]);
+            lived.pass(60_000)
+        }
+        _ => lived.world.engine.as_mut().unwrap().flush().unwrap(),
+    }
+}
+
+/// A row of a sub-agent, which is in a file of its own.
+fn agent_row(lived: &mut Lived, output: u64) -> Value {
+    let mut row = lived.answer(output).0;
+    row["isSidechain"] = true.into();
+    row["agentId"] = "a1b2c3d4".into();
+    row
+}
+
+#[test]
+fn a_session_file_that_comes_slowly_takes_the_place_of_the_rest() {
+    for seed in 0..90 {
+        let (mut lived, mut dice) = (Lived::new(true), Dice::new(seed));
+        // Beyond what the two answers used: what the client used for itself, or a sub-agent, which no stream told.
+        let (beyond, by_agent) = [(0, 0), (20, 0), (20, 20)][dice.below(3)];
+        let (first, first_line) = lived.answer(2);
+        let (second, second_line) = lived.answer(2);
+        let agent = agent_row(&mut lived, by_agent);
+        let mut all = told(110 + beyond);
+        all["model_usage_since_last_result"]["claude-sonnet-4-5"]["inputTokens"] = 9.into();
+        let lines = [lived.init(), first_line, second_line, lived.result(&all), lived.end()];
+        lived.stream(1, &lines);
+        let snapshot = lived.pass(60_000);
+        let told = i128::from(110 + beyond + 3 * 3);
+        assert_eq!(tokens_counted(&snapshot), told, "seed {seed}");
+        let mut shown = std::collections::BTreeMap::new();
+        check_monotone(&snapshot, &mut shown);
+        // The prompt comes first, and the file of the sub-agent at any time.
+        let prompt = lived.prompt("Now");
+        let mut rows = vec![prompt];
+        for (mut row, output) in [(first, 50), (second, 60)] {
+            row["message"]["usage"]["output_tokens"] = output.into();
+            rows.push(row);
+        }
+        if by_agent > 0 {
+            rows.insert(dice.below(rows.len() + 1), agent);
+        }
+        for row in rows {
+            lived.file(&[row]);
+            check_monotone(&between(&mut lived, &mut dice), &mut shown);
+        }
+        let snapshot = lived.pass(60_000);
+        let in_file = i128::from(110 + by_agent) + if by_agent > 0 { 9 } else { 6 };
+        assert_eq!(lived.session()["tokens"]["output"], json!(110 + by_agent), "seed {seed}: what the files tell");
+        assert_eq!(sum(&snapshot, "lifetime_tokens"), in_file, "seed {seed}");
+        assert_eq!(tokens_counted(&snapshot), told, "seed {seed}: nothing is counted twice");
+        // A person goes on with the session, of which no stream tells.
+        let prompt = lived.prompt("And now");
+        lived.file(&[prompt]);
+        check_monotone(&between(&mut lived, &mut dice), &mut shown);
+        let row = lived.answer(30).0;
+        lived.file(&[row]);
+        check_monotone(&between(&mut lived, &mut dice), &mut shown);
+        let snapshot = lived.pass(60_000);
+        assert_eq!(lived.session()["tokens"]["output"], json!(140 + by_agent), "seed {seed}");
+        assert_eq!(tokens_counted(&snapshot), told + 33, "seed {seed}: all of it is new");
+    }
 }

@@ -147,7 +147,7 @@ impl Cells {
     pub fn within(parts: &Parts, window: Window) -> Self {
         let mut cells = Self::default();
         for message in parts.messages.iter().filter(|message| window.has(message.rank.time)) {
-            for (position, share) in message.shares.iter().enumerate() {
+            for (position, share) in message.shares().iter().enumerate() {
                 cells.add(message.rank.time, &share.model, |cell| {
                     cell.messages += u64::from(position == 0 && !message.is_rest());
                     cell.tokens += share.tokens;

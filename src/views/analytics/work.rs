@@ -165,14 +165,14 @@ impl Work {
 
 /// The id and the model of a response whose times say nothing.
 fn undated(message: &Message) -> Option<(u64, Arc<str>)> {
-    let share = message.shares.first().filter(|_| message.undated)?;
+    let share = message.shares().first().filter(|_| message.undated)?;
     Some((Identity::Message(&message.id).hash(), Arc::clone(&share.model)))
 }
 
 impl WorkResponse {
     /// `None` for a response that no model wrote, and for one whose times say nothing.
     fn of(message: &Message) -> Option<Self> {
-        let share = message.shares.first().filter(|_| !message.undated)?;
+        let share = message.shares().first().filter(|_| !message.undated)?;
         let cost = share.cost.map(|cost| u64::try_from(cost.picousd().max(0)).unwrap_or(u64::MAX));
         Some(Self {
             id: Identity::Message(&message.id).hash(),

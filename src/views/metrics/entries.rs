@@ -55,12 +55,12 @@ impl MetricsByMeasure {
         self.0.get(measure as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Which observations the metrics take: those stamped at `since` or later, and for gauges all.
+    /// Which observations the metrics take: those stamped at `since` or later, for gauges all, and what counters alone have.
     pub(super) fn wanted(&self, since: Timestamp) -> Wanted {
         let has_gauge =
             |measure: &&Measure| self.of(**measure).iter().any(|(_, metric)| metric.kind == MetricKind::Gauge);
         let always = Measure::ALL.iter().filter(has_gauge);
-        always.fold(Wanted::since(since), |wanted, measure| wanted.and_always(*measure))
+        always.fold(Wanted::since(since).and_superseded(), |wanted, measure| wanted.and_always(*measure))
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn of(place: &SpanPlace<'_>, trace: Option<TraceId>) -> Option<(SpanA
             UnitKey::Turn(prompt) => Some((root_of_turn(prompt), unit.activity_end())),
             UnitKey::Loose(_) | UnitKey::Agent(..) => None,
         },
-        SpanPlace::Nowhere => None,
+        SpanPlace::Superseded | SpanPlace::Nowhere => None,
     }
 }
 

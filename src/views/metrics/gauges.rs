@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::entries::labels_of;
 use super::labels::LabelRules;
 use super::metric::Metric;
-use crate::measures::{Dimensions, Observation, State};
+use crate::measures::{Dimensions, Observation, SpanPlace, State};
 
 /// Sums over the observations of one change, by metric and by the dimensions that its labels have.
 #[derive(Debug, Default)]
@@ -25,13 +25,17 @@ struct GaugeSum<'a> {
 pub(super) type Labelled = BTreeMap<(Vec<Arc<str>>, usize), (&'static Metric, i128)>;
 
 impl<'a> Gauges<'a> {
-    /// Adds an observation of the state after the change, or subtracts one of the state before.
+    /// Adds an observation of the state after the change, or subtracts one of the state before. What counters alone have is
+    /// left out.
     pub(super) fn add(
         &mut self,
         (position, metric): (usize, &'static Metric),
         state: State,
         observation: &Observation<'a>,
     ) {
+        if matches!(observation.place, SpanPlace::Superseded) {
+            return;
+        }
         let amount = match state {
             State::Before => -observation.amount,
             State::After => observation.amount,

@@ -75,14 +75,18 @@ struct Told {
 
 impl Told {
     fn of(observation: &Observation<'_>) -> Option<Self> {
-        let SpanPlace::Message(_, message) = observation.place else { return None };
+        let is_rest = match observation.place {
+            SpanPlace::Message(_, message) => message.is_rest(),
+            SpanPlace::Superseded => true,
+            _ => return None,
+        };
         let Dimensions { session, model, kind, .. } = observation.dimensions;
         let mut hash = Xxh3Default::new();
         for part in [session, model, kind] {
             hash.update(part.unwrap_or_default().as_bytes());
             hash.update(&[0]);
         }
-        Some(Self { of: hash.digest(), is_rest: message.is_rest() })
+        Some(Self { of: hash.digest(), is_rest })
     }
 }
 

@@ -64,7 +64,7 @@ impl SourceSums {
             (false, true) => &mut self.file,
             (false, false) => &mut self.stream,
         };
-        for share in &message.shares {
+        for share in message.shares() {
             *tokens += share.tokens;
             *cost += share.cost.unwrap_or_default();
             if !message.is_rest() && !message.in_file && message.stop.is_none() {
@@ -290,7 +290,7 @@ impl Interrupt {
 
 /// The canonical id of the model that gave a response.
 fn model_of(message: &Message) -> Option<&Arc<str>> {
-    message.shares.first().map(|share| &share.model)
+    message.shares().first().map(|share| &share.model)
 }
 
 impl Reach {

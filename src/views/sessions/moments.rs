@@ -189,7 +189,7 @@ impl<'a> Moment<'a> {
                 let split = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
                 let written = usage.cache_write.unwrap_or_default().max(split);
                 let context_tokens = usage.input.saturating_add(usage.cache_read).saturating_add(written);
-                let model = message.shares.first().map_or(&message.model, |share| &share.model);
+                let model = message.shares().first().map_or(&message.model, |share| &share.model);
                 Mark::Used { used: used_by(message), context_tokens, model }
             }
             What::Call(tool, call) => Mark::Call { id: &tool.id, tool: &call.name, file: call.file, place: call.place },
@@ -436,18 +436,18 @@ fn note_told(row: &RowFact, note: &Note) -> ToldEvent {
 
 /// Tokens and list price of a response.
 fn used_by(message: &Message) -> SoFar {
-    let tokens = message.shares.iter().map(|share| share.tokens).sum();
-    SoFar { tokens, cost: message.shares.iter().filter_map(|share| share.cost).sum() }
+    let tokens = message.shares().iter().map(|share| share.tokens).sum();
+    SoFar { tokens, cost: message.shares().iter().filter_map(|share| share.cost).sum() }
 }
 
 fn message_told(message: &Message) -> ToldEvent {
-    let prices = message.shares.iter().filter_map(|share| share.cost);
-    let unpriced = message.shares.iter().filter(|share| share.cost.is_none());
+    let prices = message.shares().iter().filter_map(|share| share.cost);
+    let unpriced = message.shares().iter().filter(|share| share.cost.is_none());
     let detail = Detail::Message {
         message_id: message.told_id().into(),
         request_id: message.request.clone(),
-        model: message.shares.first().map_or(&message.model, |share| &share.model).clone(),
-        tokens: message.shares.iter().map(|share| share.tokens).sum(),
+        model: message.shares().first().map_or(&message.model, |share| &share.model).clone(),
+        tokens: message.shares().iter().map(|share| share.tokens).sum(),
         cost_usd: prices.reduce(|sum, cost| sum + cost),
         unpriced_tokens: unpriced.map(|share| share.tokens.total()).sum(),
         ttft_seconds: message.ttft_ms.map(|ms| seconds(ms.into())),

@@ -87,7 +87,7 @@ impl CostRows {
     pub(super) fn add(&mut self, asked: &Asked, around: &Arc<Around>, parts: &Parts, names: &mut Names) {
         for message in parts.messages.iter().filter(|message| asked.filter.window.has(message.rank.time)) {
             let Some(day) = asked.zone.day(message.rank.time) else { continue };
-            for (position, share) in message.shares.iter().enumerate() {
+            for (position, share) in message.shares().iter().enumerate() {
                 let model = names.shown(&share.model);
                 if !asked.takes_model(&model) {
                     continue;

@@ -108,7 +108,7 @@ impl MessageRow {
     fn of(asked: &Asked, around: &Arc<Around>, message: &Message, names: &mut Names) -> Option<Self> {
         let mut shares: Vec<(Arc<str>, Used)> = Vec::new();
         let mut sum = Used::default();
-        for share in &message.shares {
+        for share in message.shares() {
             let (model, used) = (names.shown(&share.model), used(share));
             if !asked.takes_model(&model) {
                 continue;

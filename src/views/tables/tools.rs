@@ -99,7 +99,7 @@ pub(super) type Models = HashMap<Box<str>, Arc<str>>;
 /// Adds the models of the responses among some parts.
 pub(super) fn add_models(models: &mut Models, parts: &Parts, names: &mut Names) {
     for message in &parts.messages {
-        if let Some(share) = message.shares.first() {
+        if let Some(share) = message.shares().first() {
             models.insert(message.id.clone(), names.shown(&share.model));
         }
     }

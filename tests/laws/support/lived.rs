@@ -56,12 +56,16 @@ impl Lived {
         self.read();
     }
 
-    /// Appends rows to the session file, and has them read.
+    /// Appends rows to the session file, or to that of their sub-agent, and has them read.
     pub(crate) fn file(&mut self, rows: &[Value]) {
         let folder = self.world.root.join("-home-dev-app");
-        std::fs::create_dir_all(&folder).unwrap();
-        let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
-        append(&folder.join(format!("{SESSION}.jsonl")), text.as_bytes());
+        for row in rows {
+            let name = match row["agentId"].as_str() {
+                Some(agent) => format!("{SESSION}/subagents/agent-{agent}.jsonl"),
+                None => format!("{SESSION}.jsonl"),
+            };
+            append(&folder.join(name), format!("{row}\n").as_bytes());
+        }
         self.read();
     }
 

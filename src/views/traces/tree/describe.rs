@@ -46,7 +46,7 @@ pub(super) fn request_model(message: &Message) -> &str {
 
 /// Tokens of a response, summed over all models that it was billed at.
 pub(super) fn tokens_of(message: &Message) -> Tokens {
-    message.shares.iter().map(|share| share.tokens).sum()
+    message.shares().iter().map(|share| share.tokens).sum()
 }
 
 pub(super) fn chat(thread: SpanThread<'_>, message: &Message) -> AttributeList {
@@ -67,7 +67,7 @@ pub(super) fn chat(thread: SpanThread<'_>, message: &Message) -> AttributeList {
     if message.says.thinking_ms > 0 {
         list.seconds(name::THINKING_SECONDS, u64::from(message.says.thinking_ms));
     }
-    if message.shares.is_empty() {
+    if message.shares().is_empty() {
         // No model wrote this response. It counts nowhere, so it has no numbers here either.
         return list;
     }
@@ -80,13 +80,13 @@ pub(super) fn chat(thread: SpanThread<'_>, message: &Message) -> AttributeList {
     if message.usage.thinking > 0 {
         list.count(name::REASONING_TOKENS, message.usage.thinking);
     }
-    if message.shares.iter().any(|share| share.cost.is_some()) {
-        let cost: Money = message.shares.iter().filter_map(|share| share.cost).sum();
+    if message.shares().iter().any(|share| share.cost.is_some()) {
+        let cost: Money = message.shares().iter().filter_map(|share| share.cost).sum();
         list.dollars(name::COST_AMOUNT, cost);
         list.word(name::COST_CURRENCY, "USD");
         list.word(name::COST_SOURCE, "local");
     }
-    if message.shares.iter().any(|share| share.cost.is_none()) {
+    if message.shares().iter().any(|share| share.cost.is_none()) {
         list.flag(name::COST_UNPRICED);
     }
     list
