@@ -61,9 +61,13 @@ impl Engine {
         for id in late {
             self.load_run(id)?;
             // One whose end nobody told would be looked at only when it is given up.
-            let is_free = self.unsettled.get(&id).is_none_or(|look| look.gives_up);
+            let last = self.unsettled.get(&id).copied();
+            let is_free = last.is_none_or(|look| look.gives_up);
             if is_free && self.known.run(id).is_some_and(|run| !run.provisional.is_empty()) {
                 self.look_later(id, now);
+                if let Some((look, last)) = self.unsettled.get_mut(&id).zip(last) {
+                    *look = look.before(last);
+                }
             }
         }
         Ok(())
@@ -106,9 +110,9 @@ impl Engine {
     }
 
     /// Looks again at a run whose end nobody told, when nothing came for so long that it is given up.
-    fn give_up_later(&mut self, id: RunId, now: Timestamp) {
+    fn give_up_later(&mut self, id: RunId, looked: Look, now: Timestamp) {
         let Some((run, last)) = self.known.run(id).and_then(|run| Some((run, run.last?))) else { return };
-        let due = after(last, run.patience_ms()).max(after(now, READING_MS));
+        let due = looked.later.unwrap_or_else(|| after(last, run.patience_ms()).max(after(now, READING_MS)));
         self.unsettled.insert(id, Look::last(due, now));
     }
 
@@ -136,7 +140,7 @@ impl Engine {
             let turns = self.turns_of(&run.provisional)?;
             let file = after(look.since, FILE_MS);
             if now < file && self.waits_for_a_file(&run.provisional) {
-                self.unsettled.insert(id, Look::at(file, look.since));
+                self.unsettled.insert(id, Look { due: file, gives_up: false, ..look });
                 continue;
             }
             let mut used = HashMap::new();
@@ -158,7 +162,7 @@ impl Engine {
             }
             self.unsettled.remove(&id);
             if run.end().is_none() {
-                self.give_up_later(id, now);
+                self.give_up_later(id, look, now);
             }
         }
         Ok(())

@@ -32,6 +32,9 @@ use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::Usage;
 
+/// When a response came that no result has counted.
+const NEVER: Timestamp = Timestamp(i64::MAX);
+
 /// Tokens of each model.
 type Models = BTreeMap<Arc<str>, Tokens>;
 
@@ -298,16 +301,21 @@ fn put(known: &mut Known, (id, run): (&SessionId, RunId), rest: Models, beside: 
         unit.of_run = Some(Box::new(of_run));
     }
     let Some(unit) = known.unit(home) else { return };
-    let in_file = unit.parts.messages.iter().any(Message::is_superseded);
-    let part = |(model, tokens)| Message { in_file, ..part((id, run), model, tokens, unit, prices) };
+    let like = unit.parts.messages.first();
+    let (in_file, end) = like.map_or((false, unit.last), |like| (like.in_file, like.end));
+    let part = |(model, tokens)| Message { in_file, end, ..part((id, run), model, tokens, unit, prices) };
     let parts = rest.into_iter().map(part).collect();
     fill(known, home, parts);
 }
 
-/// Leaves a rest to counters alone.
+/// Leaves a rest to counters alone. It ends with the last result, which is the latest that may have told of it.
 fn supersede(known: &mut Known, home: UnitId) {
-    let Some(unit) = known.unit(home) else { return };
-    let parts = unit.parts.messages.iter().map(|part| Message { in_file: true, ..part.clone() }).collect();
+    let Some(unit) = known.unit(home).filter(|unit| !unit.parts.messages.iter().all(Message::is_superseded)) else {
+        return;
+    };
+    let last = run_of(unit).and_then(|run| last_of(known, unit.session(), run));
+    let superseded = |part: &Message| Message { in_file: true, end: last.unwrap_or(part.end), ..part.clone() };
+    let parts = unit.parts.messages.iter().map(superseded).collect();
     fill(known, home, parts);
 }
 
@@ -334,53 +342,49 @@ pub fn settle_rests(known: &mut Known, prices: &Prices) {
 fn explain(known: &mut Known, id: &SessionId, prices: &Prices) {
     let Some(session) = known.session(id) else { return };
     let homes: BTreeSet<UnitId> = homes_of(session).collect();
+    let homes = homes.into_iter().filter_map(|home| Some((known.unit(home)?, run_of(known.unit(home)?)?)));
+    let mut homes: Vec<_> = homes.map(|(unit, run)| (reach(unit), unit.key.id(), run)).collect();
+    homes.sort_unstable();
     let mut grown = grown(known, id);
     // First the rest of the run that a response belongs to, then, for those that belong to none, any that it may be of.
     for is_own in [true, false] {
-        for home in &homes {
+        for (reach, home, run) in &homes {
             let Some(unit) = known.unit(*home) else { continue };
-            let Some(run) = run_of(unit) else { continue };
             let told = unit.parts.messages.iter().map(|part| (Arc::clone(&part.model), Tokens::of(&part.usage)));
             let before: Models = told.collect();
-            let (mut rest, last) = (before.clone(), last_of(known, id, run).unwrap_or(Timestamp(i64::MIN)));
-            let explains = |whose: &Whose| match whose {
-                Whose::Run(own) => is_own && *own == run,
-                Whose::OneSince(time) => !is_own && last >= *time,
-            };
+            let mut rest = before.clone();
+            let explains = |whose: &Whose| whose.run == Some(*run).filter(|_| is_own) && whose.at <= *reach;
             grown.iter_mut().filter(|(whose, _)| explains(whose)).for_each(|(_, grown)| take(&mut rest, grown));
             if rest != before {
-                put(known, (id, run), rest, None, prices);
+                put(known, (id, *run), rest, None, prices);
             }
         }
     }
     note(known, id);
 }
 
+/// Up to when responses may be what a rest is of. Session files go on after it was superseded, with turns that it is not of.
+fn reach(unit: &Unit) -> Timestamp {
+    let superseded = unit.parts.messages.iter().filter(|part| part.is_superseded());
+    superseded.map(|part| part.end).max().unwrap_or(Timestamp(NEVER.0 - 1))
+}
+
 /// Whose rest a response may explain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Whose {
-    /// That of the run that it belongs to.
-    Run(RunId),
-    /// It belongs to no run that is known: that of any whose last result came at this time or later.
-    OneSince(Timestamp),
+struct Whose {
+    /// That of the run that it belongs to; `None` if it may be of any.
+    run: Option<RunId>,
+    /// When it came, or [`NEVER`].
+    at: Timestamp,
 }
 
 impl Whose {
-    /// That of a response of a unit.
-    ///
-    /// What no stream told belongs to no run. It may be of any as long as streams alone tell of the session. But its file goes on
-    /// when no run does, and then a response is of none that had ended. A sub-agent without a turn may be of any.
+    /// What is used behind the last result of its run, the client did not count.
     fn of(known: &Known, unit: &Unit, message: &Message) -> Self {
-        let owner = owner(known, unit);
-        if let Some(run) = run_of(owner) {
-            return Self::Run(run);
-        }
-        let is_agent = matches!(owner.key, UnitKey::Agent(..));
-        let session = known.session(unit.session()).filter(|session| session.own_rows && !is_agent);
-        let Some(session) = session else { return Self::OneSince(Timestamp(i64::MIN)) };
-        let ends = session.runs.iter().filter_map(|run| last_of(known, &session.id, *run));
-        let next = ends.filter(|last| *last >= message.rank.time).min();
-        Self::OneSince(next.unwrap_or(Timestamp(i64::MAX)))
+        let run = run_of(owner(known, unit));
+        let last = run.and_then(|run| last_of(known, unit.session(), run));
+        let is_open = !message.in_file && last.is_none_or(|last| unit.first > last);
+        Self { run, at: if is_open { NEVER } else { message.rank.time } }
     }
 }
 
@@ -390,27 +394,23 @@ fn last_of(known: &Known, session: &SessionId, run: RunId) -> Option<Timestamp> 
 }
 
 /// How much more the responses of a session used than at the last commit. It is not more if a response moved from one run to
-/// another, nor what is used behind the last result of its run, which the client did not count.
+/// another.
 fn grown(known: &Known, id: &SessionId) -> BTreeMap<Whose, Models> {
     let (mut now, mut before) = (BTreeMap::new(), BTreeMap::new());
-    let is_open = |unit: &Unit| {
-        let last = run_of(unit).and_then(|run| last_of(known, id, run));
-        last.is_none_or(|last| unit.first > last) && unit.parts.messages.iter().all(|message| !message.in_file)
-    };
     let add = |used: &mut BTreeMap<Whose, Models>, unit: &Unit, parts: &Parts| {
         for message in parts.messages.iter().filter(|message| !message.is_rest()) {
-            let models = used.entry(Whose::of(known, unit, message)).or_default();
+            let models: &mut Models = used.entry(Whose::of(known, unit, message)).or_default();
             message.shares().iter().for_each(|share| *models.entry(share.model.clone()).or_default() += share.tokens);
         }
     };
-    for (old, unit) in known.changed_units().filter(|(_, unit)| !is_open(unit)) {
+    for (old, unit) in known.changed_units() {
         if unit.session() == id {
             add(&mut now, unit, &unit.parts);
         }
         old.filter(|old| old.session() == id).into_iter().for_each(|old| add(&mut before, old, &old.parts));
     }
     for (_, old, section) in known.changed_sections() {
-        let Some(unit) = known.unit(section.of).filter(|unit| unit.session() == id && !is_open(unit)) else { continue };
+        let Some(unit) = known.unit(section.of).filter(|unit| unit.session() == id) else { continue };
         add(&mut now, unit, &section.parts);
         old.into_iter().for_each(|old| add(&mut before, unit, &old.parts));
     }

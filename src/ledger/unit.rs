@@ -340,11 +340,11 @@ impl Unit {
         tally
     }
 
-    /// True if it has no responses and no tool calls.
+    /// True if it has no responses and no tool calls. What no response explains is no response.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         let parts = &self.parts;
-        self.sections.is_none() && parts.messages.is_empty() && parts.tools.is_empty()
+        self.sections.is_none() && parts.messages.iter().all(Message::is_rest) && parts.tools.is_empty()
     }
 
     /// True for what is left of a turn that a stream told of, once the session file has told all of it.

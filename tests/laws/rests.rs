@@ -146,60 +146,99 @@ fn between(lived: &mut Lived, dice: &mut Dice) -> Snapshot {
     }
 }
 
-/// A row of a sub-agent, which is in a file of its own.
-fn agent_row(lived: &mut Lived, output: u64) -> Value {
-    let mut row = lived.answer(output).0;
-    row["isSidechain"] = true.into();
-    row["agentId"] = "a1b2c3d4".into();
-    row
+/// Rows of a sub-agent, which are in a file of its own.
+fn agent_rows(lived: &mut Lived, id: &str, (rows, output): (usize, u64)) -> Vec<Value> {
+    let row = |_| {
+        let mut row = lived.answer(output).0;
+        row["isSidechain"] = true.into();
+        row["agentId"] = id.into();
+        row
+    };
+    (0..rows).map(row).collect()
+}
+
+fn output_of(lived: &Lived) -> u64 {
+    lived.session()["tokens"]["output"].as_u64().unwrap()
 }
 
 #[test]
 fn a_session_file_that_comes_slowly_takes_the_place_of_the_rest() {
     for seed in 0..90 {
         let (mut lived, mut dice) = (Lived::new(true), Dice::new(seed));
-        // Beyond what the two answers used: what the client used for itself, or a sub-agent, which no stream told.
-        let (beyond, by_agent) = [(0, 0), (20, 0), (20, 20)][dice.below(3)];
+        // Beyond what the two answers used: nothing, what the client used for itself, or a sub-agent, which no stream told.
+        let (beyond, by_agent) = [(0, (0, 0)), (20, (0, 0)), (20, (1, 20)), (150, (150, 1))][dice.below(4)];
         let (first, first_line) = lived.answer(2);
         let (second, second_line) = lived.answer(2);
-        let agent = agent_row(&mut lived, by_agent);
+        let agent = agent_rows(&mut lived, "a1b2c3d4", by_agent);
+        let (requests, of_agent) = (3 * (2 + agent.len() as u64), by_agent.0 as u64 * by_agent.1);
         let mut all = told(110 + beyond);
-        all["model_usage_since_last_result"]["claude-sonnet-4-5"]["inputTokens"] = 9.into();
+        all["model_usage_since_last_result"]["claude-sonnet-4-5"]["inputTokens"] = requests.into();
         let lines = [lived.init(), first_line, second_line, lived.result(&all), lived.end()];
         lived.stream(1, &lines);
         let snapshot = lived.pass(60_000);
-        let told = i128::from(110 + beyond + 3 * 3);
+        let told = i128::from(110 + beyond + requests);
         assert_eq!(tokens_counted(&snapshot), told, "seed {seed}");
         let mut shown = std::collections::BTreeMap::new();
         check_monotone(&snapshot, &mut shown);
         // The prompt comes first, and the file of the sub-agent at any time.
-        let prompt = lived.prompt("Now");
-        let mut rows = vec![prompt];
+        let mut pieces = vec![vec![lived.prompt("Now")]];
         for (mut row, output) in [(first, 50), (second, 60)] {
             row["message"]["usage"]["output_tokens"] = output.into();
-            rows.push(row);
+            pieces.push(vec![row]);
         }
-        if by_agent > 0 {
-            rows.insert(dice.below(rows.len() + 1), agent);
+        pieces.insert(dice.below(pieces.len() + 1), agent);
+        for rows in pieces {
+            lived.file(&rows);
+            check_monotone(&between(&mut lived, &mut dice), &mut shown);
         }
-        for row in rows {
+        let snapshot = lived.pass(60_000);
+        assert_eq!(output_of(&lived), 110 + of_agent, "seed {seed}: what the files tell");
+        assert_eq!(sum(&snapshot, "lifetime_tokens"), i128::from(110 + of_agent + requests), "seed {seed}");
+        assert_eq!(tokens_counted(&snapshot), told, "seed {seed}: nothing is counted twice");
+        // A person goes on with the session, of which no stream tells, and starts a sub-agent.
+        let agent = agent_rows(&mut lived, "a5b6c7d8", (1, 7));
+        for rows in [vec![lived.prompt("And now")], vec![lived.answer(30).0], agent] {
+            lived.file(&rows);
+            check_monotone(&between(&mut lived, &mut dice), &mut shown);
+        }
+        let snapshot = lived.pass(60_000);
+        assert_eq!(output_of(&lived), 110 + of_agent + 37, "seed {seed}");
+        assert_eq!(tokens_counted(&snapshot), told + 37 + 2 * 3, "seed {seed}: all of it is new");
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_when_its_session_file_has_come_counts_all_of_it() {
+    for seed in 0..60 {
+        let (mut lived, mut dice) = (Lived::new(true), Dice::new(seed));
+        let mut shown = std::collections::BTreeMap::new();
+        let mut first = lived.answer(2);
+        let lines = [lived.init(), first.1, lived.result(&told(50 + 20))];
+        lived.stream(1, &lines);
+        lived.pass(60_000);
+        first.0["message"]["usage"]["output_tokens"] = 50.into();
+        for row in [lived.prompt("Now"), first.0] {
             lived.file(&[row]);
             check_monotone(&between(&mut lived, &mut dice), &mut shown);
         }
         let snapshot = lived.pass(60_000);
-        let in_file = i128::from(110 + by_agent) + if by_agent > 0 { 9 } else { 6 };
-        assert_eq!(lived.session()["tokens"]["output"], json!(110 + by_agent), "seed {seed}: what the files tell");
-        assert_eq!(sum(&snapshot, "lifetime_tokens"), in_file, "seed {seed}");
-        assert_eq!(tokens_counted(&snapshot), told, "seed {seed}: nothing is counted twice");
-        // A person goes on with the session, of which no stream tells.
-        let prompt = lived.prompt("And now");
-        lived.file(&[prompt]);
-        check_monotone(&between(&mut lived, &mut dice), &mut shown);
-        let row = lived.answer(30).0;
-        lived.file(&[row]);
+        assert_eq!(tokens_counted(&snapshot), 50 + 20 + 3, "seed {seed}: 20 are what the client used for itself");
+        // Its next turn is on the stream first, or in the file.
+        let (prompt, mut second) = (lived.prompt("And now"), lived.answer(2));
+        second.0["message"]["usage"]["output_tokens"] = 30.into();
+        let is_first = dice.one_in(2);
+        for is_stream in [is_first, !is_first] {
+            match is_stream {
+                true => lived.stream(1, std::slice::from_ref(&second.1)),
+                false => lived.file(&[prompt.clone(), second.0.clone()]),
+            }
+            check_monotone(&between(&mut lived, &mut dice), &mut shown);
+        }
+        let lines = [lived.result(&told(30)), lived.end()];
+        lived.stream(1, &lines);
         check_monotone(&between(&mut lived, &mut dice), &mut shown);
         let snapshot = lived.pass(60_000);
-        assert_eq!(lived.session()["tokens"]["output"], json!(140 + by_agent), "seed {seed}");
-        assert_eq!(tokens_counted(&snapshot), told + 33, "seed {seed}: all of it is new");
+        assert_eq!(output_of(&lived), 80, "seed {seed}");
+        assert_eq!(tokens_counted(&snapshot), 50 + 20 + 30 + 2 * 3, "seed {seed}");
     }
 }

@@ -45,6 +45,25 @@ fn after_a_result_it_has_ended_in_ten_minutes_if_its_sender_tells_no_end() {
 }
 
 #[test]
+fn a_session_file_that_goes_on_without_the_run_puts_its_end_off_by_nothing() {
+    let mut lived = Lived::new(false);
+    let rows = [lived.prompt("Before"), lived.answer(10).0];
+    lived.file(&rows);
+    lived.pass(MINUTE_MS);
+    // The client was killed before it wrote anything, and a person goes on with the session.
+    turn(&mut lived, true);
+    let half_minute = |lived: &mut Lived| {
+        let rows = [lived.prompt("And"), lived.answer(10).0];
+        lived.file(&rows);
+        after(lived, 25_000)
+    };
+    let told: Vec<_> = (0..24).map(|_| half_minute(&mut lived)).collect();
+    assert_eq!(told[18].0, vec![], "within ten minutes after its last line");
+    assert_eq!(told[20].0, once("success"), "at the next look behind them");
+    assert_eq!(lived.runs()[0].provisional.len(), 1, "it may be a turn that the file tells at last");
+}
+
+#[test]
 fn within_a_turn_it_may_be_silent_for_a_day() {
     let mut lived = Lived::new(false);
     turn(&mut lived, false);

@@ -28,6 +28,10 @@ pub(crate) fn runs_of(recording: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     streams.sort_by_key(|path| {
         name(path).trim_start_matches("stream.").split('.').next().unwrap().parse::<u32>().unwrap_or(1)
     });
+    // Lines of old clients have no time: they came when their rows were written.
+    let rows = files_of(recording).into_iter().flat_map(|(_, bytes)| values(&bytes));
+    let times: BTreeMap<String, String> =
+        rows.filter_map(|row| Some((text(&row, "uuid")?, text(&row, "timestamp")?))).collect();
     for (stream, number) in streams.iter().zip(1..) {
         let id = format!("00000000-0000-4000-8000-{number:012}");
         let bytes = fs::read(stream).unwrap();
@@ -36,10 +40,9 @@ pub(crate) fn runs_of(recording: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         let mut file = format!(r#"{{"type":"tailspan","mark":"run","run":"{id}","workflow":"demo"}}"#).into_bytes();
         file.push(b'\n');
         for line in whole.split_inclusive(|byte| *byte == b'\n') {
-            let told = serde_json::from_slice::<Value>(line).ok();
-            if let Some(time) = told.as_ref().and_then(|line| line["timestamp"].as_str()) {
-                at = time.to_owned().max(at);
-            }
+            let told = values(line).pop();
+            let own = |line| text(line, "timestamp").or_else(|| times.get(&text(line, "uuid")?).cloned());
+            at = told.as_ref().and_then(own).map_or(at.clone(), |time| time.max(at));
             file.extend(format!("{{\"type\":\"tailspan\",\"mark\":\"at\",\"at\":\"{at}\"}}\n").into_bytes());
             file.extend(line);
         }
@@ -50,6 +53,15 @@ pub(crate) fn runs_of(recording: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         runs.push((PathBuf::from(format!("{id}.jsonl")), file));
     }
     runs
+}
+
+/// The values of lines, without those that are none.
+fn values(lines: &[u8]) -> Vec<Value> {
+    lines.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+fn text(line: &Value, key: &str) -> Option<String> {
+    line[key].as_str().map(str::to_owned)
 }
 
 fn files_of(recording: &Path) -> Vec<(PathBuf, Vec<u8>)> {

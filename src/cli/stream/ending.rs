@@ -10,10 +10,13 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
+use signal_hook::flag::register_usize;
 use signal_hook::iterator::Signals as Caught;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -51,13 +54,21 @@ impl End {
 }
 
 /// The signals that are heard.
-pub(super) struct Signals;
+pub(super) struct Signals {
+    /// The last one that ends the process; 0 if none came. It is set when the signal arrives, and not when the thread that hears
+    /// it comes to tell.
+    last: Arc<AtomicUsize>,
+}
 
 impl Signals {
     /// Hears signals on a thread of its own.
     pub(super) fn hear(events: &Sender<Event>) -> io::Result<Self> {
         let ignored = ignored();
         let is_heard = |signal: &i32| ignored & (1 << (signal - 1)) == 0;
+        let last = Arc::new(AtomicUsize::new(0));
+        for signal in [SIGTERM, SIGHUP].into_iter().filter(is_heard) {
+            register_usize(signal, Arc::clone(&last), signal.unsigned_abs() as usize)?;
+        }
         let mut caught = Caught::new([SIGINT, SIGTERM, SIGHUP].iter().filter(|signal| is_heard(signal)))?;
         let events = events.clone();
         let body = move || {
@@ -67,13 +78,18 @@ impl Signals {
                 }
             }
         };
-        thread::Builder::new().name("signals".to_owned()).spawn(body).map(|_| Self)
+        thread::Builder::new().name("signals".to_owned()).spawn(body).map(|_| Self { last })
+    }
+
+    /// The end by a signal, if one came.
+    fn end_by_signal(&self) -> End {
+        let last = i32::try_from(self.last.load(Ordering::SeqCst)).unwrap_or_default();
+        if last == 0 { End::Fine } else { End::Signal(last) }
     }
 
     /// Ends the process by a signal, or says how it ended otherwise.
-    #[expect(clippy::unused_self, reason = "who ends has heard the signals")]
     pub(super) fn end(self, end: End) -> Result<(), StreamError> {
-        match end {
+        match end.or(self.end_by_signal()) {
             End::Fine => Ok(()),
             End::Failed(error) => Err(error),
             End::Signal(signal) => {
