@@ -17,6 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::account::{Account, AccountSource};
 use super::family::owner;
 use super::known::Known;
 use super::place::Rank;
@@ -301,21 +302,24 @@ fn put(known: &mut Known, (id, run): (&SessionId, RunId), rest: Models, beside: 
         unit.of_run = Some(Box::new(of_run));
     }
     let Some(unit) = known.unit(home) else { return };
-    let like = unit.parts.messages.first();
-    let (in_file, end) = like.map_or((false, unit.last), |like| (like.in_file, like.end));
-    let part = |(model, tokens)| Message { in_file, end, ..part((id, run), model, tokens, unit, prices) };
+    let end = told_until(known, id, run).unwrap_or(unit.last);
+    let part = |(model, tokens)| Message { end, ..part((id, run), model, tokens, unit, prices) };
     let parts = rest.into_iter().map(part).collect();
     fill(known, home, parts);
 }
 
-/// Leaves a rest to counters alone. It ends with the last result, which is the latest that may have told of it.
+/// The latest time of a row before the last result of a run in a session, by the client's clock: what came later is not in it.
+fn told_until(known: &Known, id: &SessionId, run: RunId) -> Option<Timestamp> {
+    let last = last_of(known, id, run)?;
+    let is_it = |account: &&Account| matches!(account.source, AccountSource::Result { at, .. } if at == last);
+    let account = known.session(id)?.accounts.iter().rfind(is_it);
+    Some(account.map_or(last, |account| account.after))
+}
+
+/// Leaves a rest to counters alone.
 fn supersede(known: &mut Known, home: UnitId) {
-    let Some(unit) = known.unit(home).filter(|unit| !unit.parts.messages.iter().all(Message::is_superseded)) else {
-        return;
-    };
-    let last = run_of(unit).and_then(|run| last_of(known, unit.session(), run));
-    let superseded = |part: &Message| Message { in_file: true, end: last.unwrap_or(part.end), ..part.clone() };
-    let parts = unit.parts.messages.iter().map(superseded).collect();
+    let Some(unit) = known.unit(home) else { return };
+    let parts = unit.parts.messages.iter().map(|part| Message { in_file: true, ..part.clone() }).collect();
     fill(known, home, parts);
 }
 
@@ -343,30 +347,40 @@ fn explain(known: &mut Known, id: &SessionId, prices: &Prices) {
     let Some(session) = known.session(id) else { return };
     let homes: BTreeSet<UnitId> = homes_of(session).collect();
     let homes = homes.into_iter().filter_map(|home| Some((known.unit(home)?, run_of(known.unit(home)?)?)));
-    let mut homes: Vec<_> = homes.map(|(unit, run)| (reach(unit), unit.key.id(), run)).collect();
+    let mut homes: Vec<_> = homes.map(|(unit, run)| (reach(unit, session), unit.key.id(), run)).collect();
     homes.sort_unstable();
     let mut grown = grown(known, id);
     // First the rest of the run that a response belongs to, then, for those that belong to none, any that it may be of.
     for is_own in [true, false] {
         for (reach, home, run) in &homes {
-            let Some(unit) = known.unit(*home) else { continue };
-            let told = unit.parts.messages.iter().map(|part| (Arc::clone(&part.model), Tokens::of(&part.usage)));
-            let before: Models = told.collect();
-            let mut rest = before.clone();
             let explains = |whose: &Whose| whose.run == Some(*run).filter(|_| is_own) && whose.at <= *reach;
-            grown.iter_mut().filter(|(whose, _)| explains(whose)).for_each(|(_, grown)| take(&mut rest, grown));
-            if rest != before {
-                put(known, (id, *run), rest, None, prices);
-            }
+            let grown = grown.iter_mut().filter(|(whose, _)| explains(whose));
+            grown.for_each(|(_, grown)| lessen(known, (id, *run), *home, grown, prices));
         }
     }
     note(known, id);
 }
 
-/// Up to when responses may be what a rest is of. Session files go on after it was superseded, with turns that it is not of.
-fn reach(unit: &Unit) -> Timestamp {
-    let superseded = unit.parts.messages.iter().filter(|part| part.is_superseded());
-    superseded.map(|part| part.end).max().unwrap_or(Timestamp(NEVER.0 - 1))
+/// Takes from a rest what responses have grown by, and that from their growth.
+fn lessen(known: &mut Known, of: (&SessionId, RunId), home: UnitId, grown: &mut Models, prices: &Prices) {
+    let Some(unit) = known.unit(home) else { return };
+    let mut parts = unit.parts.messages.clone();
+    for known in &mut parts {
+        let mut rest = Models::from([(Arc::clone(&known.model), Tokens::of(&known.usage))]);
+        take(&mut rest, grown);
+        if let Some((model, tokens)) = rest.into_iter().find(|(_, tokens)| *tokens != Tokens::of(&known.usage)) {
+            let (end, in_file) = (known.end, known.in_file);
+            *known = Message { end, in_file, ..part(of, model, tokens, unit, prices) };
+        }
+    }
+    parts.retain(|part| Tokens::of(&part.usage) != Tokens::default());
+    fill(known, home, parts);
+}
+
+/// Up to when responses may be what a rest is of. A session file goes on with turns that it is not of.
+fn reach(rest: &Unit, session: &Session) -> Timestamp {
+    let end = rest.parts.messages.iter().map(|part| part.end).max().filter(|_| session.own_rows);
+    end.unwrap_or(Timestamp(NEVER.0 - 1))
 }
 
 /// Whose rest a response may explain.
@@ -393,32 +407,44 @@ fn last_of(known: &Known, session: &SessionId, run: RunId) -> Option<Timestamp> 
     Some(known.run(run)?.session(session)?.last.as_ref()?.at)
 }
 
-/// How much more the responses of a session used than at the last commit. It is not more if a response moved from one run to
-/// another.
+/// How much more the responses of a session used than at the last commit. What only moved from one unit or run to another is not
+/// more.
 fn grown(known: &Known, id: &SessionId) -> BTreeMap<Whose, Models> {
-    let (mut now, mut before) = (BTreeMap::new(), BTreeMap::new());
-    let add = |used: &mut BTreeMap<Whose, Models>, unit: &Unit, parts: &Parts| {
-        for message in parts.messages.iter().filter(|message| !message.is_rest()) {
-            let models: &mut Models = used.entry(Whose::of(known, unit, message)).or_default();
-            message.shares().iter().for_each(|share| *models.entry(share.model.clone()).or_default() += share.tokens);
-        }
-    };
+    let (mut now, mut before) = (Vec::new(), BTreeMap::new());
     for (old, unit) in known.changed_units() {
-        if unit.session() == id {
-            add(&mut now, unit, &unit.parts);
-        }
-        old.filter(|old| old.session() == id).into_iter().for_each(|old| add(&mut before, old, &old.parts));
+        now.extend(responses(&unit.parts).filter(|_| unit.session() == id).map(|message| (unit, message)));
+        let old = old.filter(|old| old.session() == id).into_iter().flat_map(|old| responses(&old.parts));
+        before.extend(old.map(|message| (&*message.id, used_by(message))));
     }
     for (_, old, section) in known.changed_sections() {
         let Some(unit) = known.unit(section.of).filter(|unit| unit.session() == id) else { continue };
-        add(&mut now, unit, &section.parts);
-        old.into_iter().for_each(|old| add(&mut before, unit, &old.parts));
+        now.extend(responses(&section.parts).map(|message| (unit, message)));
+        let old = old.into_iter().flat_map(|old| responses(&old.parts));
+        before.extend(old.map(|message| (&*message.id, used_by(message))));
     }
-    now.iter_mut().for_each(|(whose, now)| before.get_mut(whose).into_iter().for_each(|before| take(now, before)));
-    for before in before.values_mut() {
-        now.values_mut().for_each(|now| take(now, before));
+    let mut grown: BTreeMap<Whose, Models> = BTreeMap::new();
+    for (unit, message) in now {
+        let mut more = used_by(message);
+        before.remove(&*message.id).into_iter().for_each(|mut known| take(&mut more, &mut known));
+        let models = grown.entry(Whose::of(known, unit, message)).or_default();
+        more.into_iter().for_each(|(model, tokens)| *models.entry(model).or_default() += tokens);
     }
-    now
+    // What is left has another id now.
+    for known in before.values_mut() {
+        grown.values_mut().for_each(|grown| take(grown, known));
+    }
+    grown
+}
+
+fn responses(parts: &Parts) -> impl Iterator<Item = &Message> {
+    parts.messages.iter().filter(|message| !message.is_rest())
+}
+
+/// The tokens of each model of a response.
+fn used_by(message: &Message) -> Models {
+    let mut models = Models::new();
+    message.shares().iter().for_each(|share| *models.entry(Arc::clone(&share.model)).or_default() += share.tokens);
+    models
 }
 
 const fn tokens(told: &Spent) -> Tokens {

@@ -208,37 +208,47 @@ fn a_session_file_that_comes_slowly_takes_the_place_of_the_rest() {
 }
 
 #[test]
-fn a_run_that_goes_on_when_its_session_file_has_come_counts_all_of_it() {
-    for seed in 0..60 {
+fn a_run_that_goes_on_while_its_session_file_comes_counts_all_of_it() {
+    for seed in 0..150 {
         let (mut lived, mut dice) = (Lived::new(true), Dice::new(seed));
         let mut shown = std::collections::BTreeMap::new();
         let mut first = lived.answer(2);
-        let lines = [lived.init(), first.1, lived.result(&told(50 + 20))];
+        first.0["message"]["usage"]["output_tokens"] = 50.into();
+        let agent = agent_rows(&mut lived, "a1b2c3d4", (1, 40));
+        // 20 are what the client used for itself.
+        let mut told_first = told(50 + 40 + 20);
+        told_first["model_usage_since_last_result"]["claude-sonnet-4-5"]["inputTokens"] = 6.into();
+        let prompt = lived.prompt("Now");
+        let lines = [lived.init(), first.1, lived.result(&told_first)];
         lived.stream(1, &lines);
         lived.pass(60_000);
-        first.0["message"]["usage"]["output_tokens"] = 50.into();
-        for row in [lived.prompt("Now"), first.0] {
-            lived.file(&[row]);
-            check_monotone(&between(&mut lived, &mut dice), &mut shown);
-        }
-        let snapshot = lived.pass(60_000);
-        assert_eq!(tokens_counted(&snapshot), 50 + 20 + 3, "seed {seed}: 20 are what the client used for itself");
-        // Its next turn is on the stream first, or in the file.
-        let (prompt, mut second) = (lived.prompt("And now"), lived.answer(2));
+        // Its next turn may be on the stream before the file has the first one, and the sub-agent comes at any time.
+        let mut second = lived.answer(2);
         second.0["message"]["usage"]["output_tokens"] = 30.into();
-        let is_first = dice.one_in(2);
-        for is_stream in [is_first, !is_first] {
-            match is_stream {
-                true => lived.stream(1, std::slice::from_ref(&second.1)),
-                false => lived.file(&[prompt.clone(), second.0.clone()]),
+        let mut files = vec![vec![prompt], vec![first.0], vec![lived.prompt("And now"), second.0]];
+        files.insert(dice.below(files.len() + 1), agent);
+        let streamed = dice.below(files.len() + 1);
+        let mut waiting = Vec::new();
+        for (rows, place) in files.into_iter().zip(0..) {
+            if place == streamed {
+                lived.stream(1, std::slice::from_ref(&second.1));
+                check_monotone(&between(&mut lived, &mut dice), &mut shown);
             }
-            check_monotone(&between(&mut lived, &mut dice), &mut shown);
+            waiting.extend(rows);
+            // Several may be found by one look.
+            if place == 3 || dice.one_in(2) {
+                lived.file(&std::mem::take(&mut waiting));
+                check_monotone(&between(&mut lived, &mut dice), &mut shown);
+            }
+        }
+        if streamed == 4 {
+            lived.stream(1, std::slice::from_ref(&second.1));
         }
         let lines = [lived.result(&told(30)), lived.end()];
         lived.stream(1, &lines);
         check_monotone(&between(&mut lived, &mut dice), &mut shown);
         let snapshot = lived.pass(60_000);
-        assert_eq!(output_of(&lived), 80, "seed {seed}");
-        assert_eq!(tokens_counted(&snapshot), 50 + 20 + 30 + 2 * 3, "seed {seed}");
+        assert_eq!(output_of(&lived), 50 + 40 + 30, "seed {seed}");
+        assert_eq!(tokens_counted(&snapshot), 50 + 40 + 20 + 30 + 3 * 3, "seed {seed}");
     }
 }
